@@ -101,11 +101,14 @@ SETTINGS = (
     Setting("MEDFILES_OLDER_UPLOADS", "", str, "Folder with lab_result_files/ of the previous lab results feature."),
     Setting("MEDFILES_TRASH_DAYS", "30", IntRange(min=1), "Days a document stays in the trash."),
     Setting("MEDFILES_VERIFY_DAYS", "30", IntRange(min=1), "Days within which every document's checksum is verified."),
+    Setting(
+        "MEDFILES_LINK_READER_DAYS", "90", IntRange(min=1), "Days that names and addresses of link readers are kept."
+    ),
     Setting("MEDFILES_AUDIT_ANCHOR", "", str, "Where checkpoints are kept: a file, syslog: or s3://bucket/folder."),
     Setting("MEDFILES_AUDIT_KEY", "", str, "Secret of the audit chain. Empty: the secret key."),
     Setting("MEDFILES_IDLE_MINUTES", "30", IntRange(min=1), "Minutes without activity after which a session ends."),
     Setting("MEDFILES_SESSION_HOURS", "12", IntRange(min=1), "Hours after which a session ends, even if active."),
-    Setting("MEDFILES_ENTITIES", "", str, "TOML file that overrides limits per record type."),
+    Setting("MEDFILES_ENTITIES", "", str, "TOML file that overrides limits and operations per record type."),
     Setting("MEDFILES_HTTPS", "0", BOOL, "1 if the app is served over HTTPS: cookies become __Host- and Secure."),
     Setting("MEDFILES_PROXIES", "0", IntRange(min=0), "Reverse proxies whose X-Forwarded-* headers are trusted."),
     Setting(

@@ -81,6 +81,38 @@ class Conflict(MedfilesError):
     code = "conflict"
 
 
+class LinkPaused(Forbidden):
+    """The share link was paused and may be resumed."""
+
+    code = "paused"
+    default = N_("This link is paused. Ask the person who sent it to you.")
+
+
+class WrongPasscode(MedfilesError):
+    """The passcode of a share link is wrong; `remaining` more can be tried, ever."""
+
+    code = "wrong-passcode"
+    default = N_("This passcode is wrong.")
+
+    def __init__(self, message: str = "", *, remaining: int = 0) -> None:
+        super().__init__(message)
+        self.remaining = remaining
+
+
+class PasscodeBusy(MedfilesError):
+    """As many passcodes as may still be tried are being checked at this moment."""
+
+    code = "passcode-busy"
+    default = N_("Other passcodes for this link are being checked. Please try again in a moment.")
+
+
+class Archived(Conflict):
+    """The patient is archived, so nothing that belongs to the patient can be changed."""
+
+    code = "archived"
+    default = N_("This patient is archived and cannot be changed. Unarchive the patient first.")
+
+
 class BeingChecked(Conflict):
     code = "being-checked"
     default = N_("This document has not been scanned for malware yet. Try again later.")

@@ -14,10 +14,20 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.database.session import db, end_read, transaction
 from medfiles.errors import DatabaseUnavailable, Infected, MedfilesError, NotFound, StorageError
 from medfiles.models import EntityFile, Patient, RecordMixin
-from medfiles.permissions import Action, Actor
+from medfiles.permissions import Access, Action, Actor
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.edits import Changes
 from medfiles.storage import Storages
+
+# Operations on an archived patient: reading, what ends the archive or the patient, and taking access away.
+ALLOWED_WHEN_ARCHIVED = frozenset(
+    (
+        *event_log.LOOKED,
+        *("archive-patient", "unarchive-patient", "delete-patient", "restore-patient", "purge-patient"),
+        *("revoke-link", "unshare"),
+        *("pin-patient", "unpin-patient"),  # belong to the account
+    )
+)
 
 
 @cache
@@ -27,21 +37,22 @@ def _row(model: Any, lock: bool) -> Select[Any]:
     With `lock`, the query selects only the row, because the level must be read after the row is locked. Queries are
     cached, because every request executes one.
     """
-    query = select(model) if lock else select(model, permissions.level_sql(model.patient_id))
+    access = permissions.level_sql(model.patient_id), permissions.archived_sql(model.patient_id)
+    query = select(model) if lock else select(model, *access)
     query = query.where(model.id == bindparam("id")).execution_options(populate_existing=True)
     return query.with_for_update() if lock else query
 
 
 @dataclass
 class Loaded:
-    """Cache of the rows and access levels that a request has loaded, so that it loads each only once."""
+    """Cache of the rows and access to patients that a request has loaded, so that it loads each only once."""
 
     rows: dict[tuple[Any, int], Any] = field(default_factory=dict)
-    levels: dict[int, Action | None] = field(default_factory=dict)
+    access: dict[int, Access] = field(default_factory=dict)
 
     def clear(self) -> None:
         self.rows.clear()
-        self.levels.clear()
+        self.access.clear()
 
 
 @dataclass
@@ -56,7 +67,7 @@ class Service:
     @contextmanager
     def operation(self, action: str, **about: Any) -> Iterator[AuditTarget]:
         """Run one operation. Record a refusal or failure in the audit log, then re-raise it."""
-        target = AuditTarget(**about)
+        target = AuditTarget(**about, writes=action not in ALLOWED_WHEN_ARCHIVED)
         try:
             yield target
         except MedfilesError as error:
@@ -93,14 +104,12 @@ class Service:
     def authorize(self, action: Action, patient_id: int, target: AuditTarget) -> Action:
         """Return the actor's access level for the patient. Raises NotFound or Forbidden if it is too low for `action`.
 
+        Raises Archived if the operation would change something of an archived patient.
+
         Every access to a patient goes through this method or `_authorize_row`.
         """
         target.patient_id = patient_id
-        if self.loaded is None:
-            return permissions.require(self.actor, action, patient_id)
-        if patient_id not in self.loaded.levels:
-            self.loaded.levels[patient_id] = permissions.level_for(self.actor, patient_id)
-        return permissions.require_level(self.loaded.levels[patient_id], action)
+        return permissions.require_access(self._access(patient_id), action, writes=target.writes)
 
     def authorized_patient(
         self, patient_id: int, action: Action, target: AuditTarget, *, lock: bool = False
@@ -109,10 +118,11 @@ class Service:
         self.authorize(action, patient_id, target)
         rows = {} if self.loaded is None or lock else self.loaded.rows
         if (Patient, patient_id) not in rows:
-            rows[Patient, patient_id] = db.session.get_one(Patient, patient_id, with_for_update=lock)
+            rows[Patient, patient_id] = permissions.patient_as_seen_by(self.actor, patient_id, lock=lock)
         patient = cast(Patient, rows[Patient, patient_id])
         if lock:
-            permissions.require_level(permissions.current_level(self.actor, patient_id), action)
+            access = permissions.current_access(self.actor, patient_id)
+            permissions.require_access(access, action, writes=target.writes)
         target.name = f"{patient.first_name} {patient.last_name}"
         return patient
 
@@ -123,42 +133,49 @@ class Service:
         if record_type is self.registry.patient:
             target.entity_type, target.entity_id = record_type.name, record_id
             return cast(RecordMixin, self.authorized_patient(record_id, action, target, lock=lock))
-        record, level = self._row(record_type.model, record_id, lock)
+        record, access = self._row(record_type.model, record_id, lock)
         target.entity_type, target.entity_id = record_type.name, record_id
-        self._authorize_row(action, record, level, target, record_type.title_of(record))
+        self._authorize_row(action, record, access, target, record_type.title_of(record))
         return cast(RecordMixin, record)
 
     def authorized_file(self, file_id: int, action: Action, target: AuditTarget, *, lock: bool = False) -> EntityFile:
         """Return the document, trashed or not. With `lock`, block changes to it until the commit."""
-        file, level = self._row(EntityFile, file_id, lock)
+        file, access = self._row(EntityFile, file_id, lock)
         target.entity_type, target.entity_id = file.entity_type, file.entity_id
-        self._authorize_row(action, file, level, target, file.file_name)
+        self._authorize_row(action, file, access, target, file.file_name)
         return cast(EntityFile, file)
 
-    def _row(self, model: Any, number: int, lock: bool) -> tuple[Any, Action | None]:
+    def _access(self, patient_id: int) -> Access:
+        if self.loaded is None:
+            return permissions.access_for(self.actor, patient_id)
+        if patient_id not in self.loaded.access:
+            self.loaded.access[patient_id] = permissions.access_for(self.actor, patient_id)
+        return self.loaded.access[patient_id]
+
+    def _row(self, model: Any, number: int, lock: bool) -> tuple[Any, Access]:
         if self.loaded is not None and not lock and (model, number) in self.loaded.rows:
             known = self.loaded.rows[model, number]
-            return known, self.loaded.levels[known.patient_id]
-        parameters = {"id": number, **permissions.level_parameters(self.actor)}
+            return known, self.loaded.access[known.patient_id]
+        parameters = {"id": number, **permissions.parameters(self.actor)}
         found = db.session.execute(_row(model, lock), parameters).one_or_none()
         if found is None:
             raise NotFound()
         row: Any = found[0]
         if lock:
-            return row, permissions.current_level(self.actor, row.patient_id)
-        level = permissions.effective_level(self.actor, row.patient_id, found[1])
+            return row, permissions.current_access(self.actor, row.patient_id)
+        access = Access(permissions.effective_level(self.actor, row.patient_id, found[1]), bool(found[2]))
         if self.loaded is not None:
             self.loaded.rows[model, number] = row
-            self.loaded.levels[row.patient_id] = level
-        return row, level
+            self.loaded.access[row.patient_id] = access
+        return row, access
 
     def _authorize_row(
-        self, action: Action, row: RecordMixin | EntityFile, level: Action | None, target: AuditTarget, name: str
+        self, action: Action, row: RecordMixin | EntityFile, access: Access, target: AuditTarget, name: str
     ) -> None:
-        """Raise NotFound or Forbidden if the level does not allow the action. Viewers cannot see trashed rows."""
+        """Raise NotFound, Forbidden or Archived if the action is not allowed. Viewers cannot see trashed rows."""
         target.patient_id = row.patient_id
-        level = permissions.require_level(level, Action.VIEW)
+        level = permissions.require_level(access.level, Action.VIEW)
         target.name = name
         if row.deleted_at is not None and level == Action.VIEW:
             raise NotFound()
-        permissions.require_level(level, action)
+        permissions.require_access(access, action, writes=target.writes)

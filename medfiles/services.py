@@ -93,6 +93,7 @@ class Services:
     sealer: Sealer  # chains the audit log
     trash_days: int  # days until documents in the trash are deleted permanently
     verify_days: int  # days within which each document's checksum is verified
+    reader_days: int  # names and addresses of readers of share links are kept this long
     quota: int  # bytes per patient owner; 0: no limit
     scanner: Clamd | None  # malware scanner, if configured
     idle: timedelta  # end a session after this time without requests
@@ -141,6 +142,7 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         render_slots=ConcurrencyLimit(max(1, settings["MEDFILES_THREADS"] - 2)),
         trash_days=settings["MEDFILES_TRASH_DAYS"],
         verify_days=settings["MEDFILES_VERIFY_DAYS"],
+        reader_days=settings["MEDFILES_LINK_READER_DAYS"],
         quota=settings["MEDFILES_QUOTA"],
         scanner=Clamd(clamd, settings["MEDFILES_CLAMD_SECONDS"]) if clamd else None,
         idle=timedelta(minutes=settings["MEDFILES_IDLE_MINUTES"]),

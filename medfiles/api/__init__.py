@@ -6,15 +6,28 @@ To add an operation, write a handler in the module for its resource and decorate
 
 from flask import Flask
 
-from medfiles.api import bulk, docs_page, files, legacy, openapi, patients, previews, records, search, shares
+from medfiles.api import (
+    bulk,
+    docs_page,
+    files,
+    inbox,
+    legacy,
+    links,
+    openapi,
+    patients,
+    previews,
+    records,
+    search,
+    shares,
+)  # fmt: skip
 from medfiles.api.problem_details import answer_error
 from medfiles.api.schemas import models_for
 from medfiles.api.toolkit import blueprint
 from medfiles.http.errors import answered_by
 
 __all__ = [
-    "bulk", "docs_page", "files", "init_app", "legacy", "openapi", "patients", "previews", "records", "search",
-    "shares",
+    "bulk", "docs_page", "files", "inbox", "init_app", "legacy", "links", "openapi", "patients", "previews", "records",
+    "search", "shares",
 ]  # fmt: skip
 
 

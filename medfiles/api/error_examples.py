@@ -8,11 +8,15 @@ from typing import NamedTuple
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from medfiles.accounts.api_tokens import SUSPENDED
+from medfiles.documents.move_rules import INFECTED_STAYS, TRASHED
+from medfiles.documents.moving import NOTHING_TO_UNDO
 from medfiles.documents.service import FIRST_TO_TRASH
 from medfiles.documents.uploading import ADDED_THEN_TRASHED, KEY_REUSED
-from medfiles.errors import Conflict, Rejected, SignedOut
+from medfiles.errors import Conflict, Quarantined, Rejected, SignedOut
 from medfiles.http.errors import ERRORS, Refusal, explained
 from medfiles.permissions import INVALID_TOKEN
+from medfiles.records.moving import INFECTED_WITHIN, NOT_MOVED
+from medfiles.records.patients import FIRST_TO_TRASH as PATIENT_FIRST_TO_TRASH
 
 FORM = "The request is not valid. See “errors”."
 LIMIT = "“limit” must be a number from 1 to 1,000."
@@ -49,6 +53,10 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
         "The patient is already in the trash.", "This patient is already in the trash."
     ),
     "patient-not-in-trash": _conflict("The patient is not in the trash.", "This patient is not in the trash."),
+    "patient-not-yet-in-trash": _conflict("The patient is not in the trash.", PATIENT_FIRST_TO_TRASH),
+    "patient-already-archived": _conflict("The patient is already archived.", "This patient is already archived."),
+    "patient-not-archived": _conflict("The patient is not archived.", "This patient is not archived."),
+    "no-photo": _conflict("The patient has no photo.", "This patient has no photo."),
     "document-in-trash": _conflict(
         "The document to change is in the trash.", "This document is in the trash. Restore it before you change it."
     ),
@@ -57,6 +65,11 @@ EXAMPLES: dict[str, Example] = {row.name: Example(row.when, row.example) for row
     ),
     "document-not-in-trash": _conflict("The document is not in the trash.", "This document is not in the trash."),
     "document-not-yet-in-trash": _conflict("The document is not in the trash.", FIRST_TO_TRASH),
+    "document-to-move-in-trash": _conflict("The document is in the trash.", TRASHED),
+    "quarantined-stays": Example("Malware was found in the document.", Quarantined(INFECTED_STAYS)),
+    "quarantined-within": Example("Malware was found in a document of the record.", Quarantined(INFECTED_WITHIN)),
+    "record-not-moved": _conflict("The record was not moved in the last 30 days.", NOT_MOVED),
+    "nothing-to-undo": _conflict("The document was not moved in the last 30 days.", NOTHING_TO_UNDO),
     "added-then-trashed": _conflict(
         "An earlier attempt succeeded, and its document is now in the trash.", ADDED_THEN_TRASHED
     ),

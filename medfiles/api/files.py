@@ -12,18 +12,23 @@ from medfiles.api.schemas import (
     Files,
     FilesQuery,
     Metadata,
+    MovedFile,
+    MoveTo,
     UploadForm,
     UploadHeaders,
     UploadQuery,
 )
 from medfiles.api.toolkit import MOST, blueprint, checked, form, operation, reply, reply_list, sent, versions
+from medfiles.documents.transfers import Moved
+from medfiles.errors import Rejected
 from medfiles.http import parameters, request_body
-from medfiles.http.current import actor, documents
+from medfiles.http.current import actor, documents, services
 from medfiles.http.rate_limits import UPLOADS, rate_limited
 from medfiles.http.responses import send_document
 from medfiles.http.views import FILE_COLUMNS, file_rows, file_views
 from medfiles.record_types.declared import RecordType
 
+MOVES = ("record-in-trash", "document-to-move-in-trash", "quarantined-stays")
 USUAL = 50  # documents per page of a list, unless the request says otherwise
 
 
@@ -114,6 +119,24 @@ def restore(file_id: int) -> Response:
     return answer(documents().restore(file_id))
 
 
+@blueprint.post("/files/<int:file_id>/move")
+@operation(MovedFile, body=MoveTo, errors=(*MOVES, "too-many", "quota", "too-large", "type-not-allowed"))
+def move(file_id: int) -> Response:
+    """Move a document to another record, also of another patient."""
+    documents().editable(file_id)
+    to = sent(MoveTo)
+    if to.to_type not in services().registry:
+        raise Rejected("There is no such record type.", {"to_type": "There is no such record type."})
+    return _moved(documents().move(file_id, services().registry[to.to_type], to.to_id))
+
+
+@blueprint.post("/files/<int:file_id>/take-back")
+@operation(MovedFile, errors=("nothing-to-undo", "quarantined-stays", "quota"))
+def take_back(file_id: int) -> Response:
+    """Undo the move of a document within 30 days, even if the document is in the trash."""
+    return _moved(documents().take_back(file_id))
+
+
 @blueprint.post("/files/<int:file_id>/purge")
 @operation(None, {204: "Deleted permanently"}, errors=("document-not-yet-in-trash",))
 def purge(file_id: int) -> Response:
@@ -127,6 +150,12 @@ def answer(file: Any, status: int = 200, headers: dict[str, str] | None = None) 
     suggested = view.document_date_suggested  # which may change without a change to the document
     etag = f"{view.version}/{suggested}" if suggested else view.version
     return reply(shown(view), status, etag=etag, headers=headers)
+
+
+def _moved(moved: Moved) -> Response:
+    [view] = file_views([documents().get(moved.file_id)], you=actor().email)
+    said = {**vars(view), **view.details, "category_cleared": moved.category}
+    return reply(MovedFile.model_validate(said), etag=view.version)
 
 
 def shown(view: Any) -> File:

@@ -29,7 +29,9 @@ TAGS = {
     "records": "Records",
     "files": "Documents",
     "bulk": "Many documents",
+    "inbox": "Inbox",
     "shares": "People with access",
+    "links": "Share links",
     "previews": "Previews",
     "search": "Search",
     "legacy": "Older paths",
@@ -40,6 +42,7 @@ PATH_PARAMETERS = {  # description and example
     "id": ("A record's id", 7),
     "file_id": ("A document's id", 1000000001),
     "share_id": ("A share's id", 5),
+    "link_id": ("A share link's id", 12),
     "number": ("A document's id in the older feature; its new id also works", 42),
 }
 RETRY_AFTER = {"Retry-After": "Seconds to wait"}
@@ -162,6 +165,7 @@ def _errors(operation: Operation, method: str, path: str) -> Errors:
     }
     if "{" in path or "<" in path:
         names |= {"forbidden", "not-found"}
+        names |= {"archived"} if method != "GET" else set()
     if method != "GET":
         names |= {"forbidden", "scope", "csrf", "length-required"}
     elif operation.query:

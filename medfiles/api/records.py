@@ -5,9 +5,9 @@ from typing import Any
 from flask import Response, url_for
 from pydantic import BaseModel
 
-from medfiles.api.schemas import EditHeaders, changes_name, input_name, output_name
+from medfiles.api.schemas import EditHeaders, NewPatient, changes_name, input_name, output_name
 from medfiles.api.toolkit import blueprint, models, operation, reply, sent, versions
-from medfiles.http.current import documents, records
+from medfiles.http.current import documents, record_moves, records
 from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.edits import version_of
@@ -64,6 +64,23 @@ def restore_record(type: RecordType, id: int) -> Response:
     """Restore a record with the documents that were deleted with it."""
     restored, _ = records().restore(type, id)
     return _answer(type, restored, _count(type, restored))
+
+
+@blueprint.post("/<record_kind:type>/<int:id>/move")
+@operation("Record", body=NewPatient, errors=("record-trashed", "quarantined-within", "quota"))
+def move_record(type: RecordType, id: int) -> Response:
+    """Move a record with its documents to another patient."""
+    records().editable(type, id)
+    moved, _ = record_moves().move(type, id, sent(NewPatient).patient_id)
+    return _answer(type, moved, _count(type, moved))
+
+
+@blueprint.post("/<record_kind:type>/<int:id>/take-back")
+@operation("Record", errors=("record-not-moved", "quota"))
+def take_back_record(type: RecordType, id: int) -> Response:
+    """Undo the move of a record within 30 days, even if the record is in the trash."""
+    record = record_moves().take_back(type, id)
+    return _answer(type, record, _count(type, record))
 
 
 def _answer(

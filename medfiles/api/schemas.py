@@ -126,6 +126,7 @@ class File(_FileDetails):  # type: ignore[misc]
     document_date_suggested: date | None = doc(
         "A date found in its content, its name or the file, for a document without `document_date`", None
     )
+    to_file: bool = doc("Whether it is in the inbox: stored as a document of the patient, but not filed yet", False)
     uploaded_at: datetime = doc(None, TIME)
     created_at: datetime = doc(None, TIME)
     updated_at: datetime = doc(None, TIME)
@@ -205,6 +206,7 @@ UploadForm: type[BaseModel] = create_model(
     __doc__="An upload as a form.",
     file=(bytes, doc("The document, with its name; one per request", "%PDF-1.7 …")),
     **_details(UPLOAD_FIELDS, "{}"),
+    to_file=(bool, doc("1: for the inbox; only for documents of a patient", default=False)),
 )
 
 
@@ -223,12 +225,35 @@ class Counts(Out):
 
 class Bulk(In):
     """One action for many documents. The actions `category` and `document_date` need the field of that name, where null
-    clears."""
+    clears; `move` needs `to_type` and `to_id`."""
 
-    action: Literal["delete", "restore", "purge", "category", "document_date"] = doc(None, "delete")
+    action: Literal["delete", "restore", "purge", "category", "document_date", "move", "take-back"] = doc(
+        None, "delete"
+    )
     file_ids: Ids = doc(None, [1000000001, 1000000002])
     category: str | None = None
     document_date: Annotated[date, Field(strict=False)] | None = None
+    to_type: str | None = optional("For `move`: the type of the record")
+    to_id: int | None = optional("For `move`: the record, or the patient if the type is `patient`")
+
+
+class MoveTo(In):
+    """The record that a document is moved to."""
+
+    to_type: str = doc("The record type, or `patient`", "procedure")
+    to_id: int = doc("The record, or the patient if the type is `patient`", 12)
+
+
+class NewPatient(In):
+    """The patient that a record is moved to."""
+
+    patient_id: int = doc(None, 4)
+
+
+class MovedFile(File):
+    """A document after a move."""
+
+    category_cleared: str | None = doc("The category it had, if its new record does not have it", None)
 
 
 class FileOutcome(Out):
@@ -252,7 +277,26 @@ class Patient(Out):
     notes: str | None = doc(None, None)
     hue: int = doc("The number of the color that marks the patient", 3)
     access: Literal["owner", "edit", "view"] = doc("Your permission", "owner")
+    archived_at: datetime | None = doc("When it was archived: hidden from the home page and read-only since then", None)
+    pinned: bool = doc("Whether it comes first in the lists of your account", False)
     deleted_at: datetime | None = doc("When it was moved to the trash", None)
+
+
+class Into(In):
+    """The patient that another one is merged into."""
+
+    into: int = doc(None, 4)
+
+
+class MergedPatient(Out):
+    """The result of a merge. The other patient, now empty, is in the trash."""
+
+    patient_id: int = doc("The patient who has everything now", 4)
+    records: int = doc("The number of records that were moved, with those in the trash", 12)
+    documents: int = doc("The number of documents that were moved, with those in the trash", 40)
+    without_access: list[str] = doc(
+        "The email addresses with access to the patient in the trash, but not to the other one", ["otto@sample.example"]
+    )
 
 
 class SearchHit(Out):
@@ -284,6 +328,7 @@ class SearchResults(Out):
 
 class PatientsQuery(Parameters):
     trashed: Literal["0", "1"] = optional("1: your own patients in the trash instead, the last deleted first", "0")
+    pinned: Literal["0", "1"] = optional("1: only pinned patients", "0")
     cursor: str = optional("Where the page starts: from the `Link` of the previous page", max_length=CURSOR_LIMIT)
     limit: int = doc("Patients per page", 1000, default=1000, ge=1, le=1000)
 
@@ -320,15 +365,15 @@ class Invitation(Out):
     expires_at: datetime | None = doc(None, None)
 
 
-def _root(name: str, content: Any, about: str) -> type[RootModel[Any]]:
+def root(name: str, content: Any, about: str) -> type[RootModel[Any]]:
     return create_model(name, __base__=RootModel[content], __doc__=about)
 
 
-Files = _root("Files", list[File], "A page of documents.")
-Outcomes = _root("Outcomes", list[FileOutcome], "One for each document, in the order of the request.")
-Patients = _root("Patients", list[Patient], "Sorted by name.")
-Shares = _root("Shares", list[Share], "Sorted by email address.")
-Invitations = _root("Invitations", list[Invitation], "Newest first.")
+Files = root("Files", list[File], "A page of documents.")
+Outcomes = root("Outcomes", list[FileOutcome], "One for each document, in the order of the request.")
+Patients = root("Patients", list[Patient], "Sorted by name.")
+Shares = root("Shares", list[Share], "Sorted by email address.")
+Invitations = root("Invitations", list[Invitation], "Newest first.")
 _FilterQuery: Any = create_model("_FilterQuery", __base__=Parameters, **_details(FILTER_FIELDS, "{}, or none"))
 
 
@@ -349,7 +394,10 @@ class FilesQuery(_FilterQuery):  # type: ignore[misc]
 
 
 UploadQuery: type[BaseModel] = create_model(
-    "UploadQuery", __base__=Parameters, **_details(UPLOAD_FIELDS, "For raw bytes. {}")
+    "UploadQuery",
+    __base__=Parameters,
+    **_details(UPLOAD_FIELDS, "For raw bytes. {}"),
+    to_file=(int, optional("1: for the inbox; only for documents of a patient", 0, ge=0, le=1)),
 )
 
 
@@ -440,10 +488,10 @@ def models_for(record_types: tuple[RecordType, ...]) -> Mapping[str, type[BaseMo
     outputs = [_output(record_type) for record_type in record_types]
     inputs = [_input(input_name(record_type), record_type.fields) for record_type in record_types]
     changes = [_changes(changes_name(record_type), record_type.fields) for record_type in record_types]
-    record: Any = _root("Record", reduce(or_, outputs), "A record of the type in the URL.")
-    records = _root("Records", list[record], "Newest first.")
-    record_input = _root("RecordInput", reduce(or_, inputs), "The fields of the type in the URL.")
-    record_changes = _root("RecordChanges", reduce(or_, changes), "Fields of the type in the URL.")
+    record: Any = root("Record", reduce(or_, outputs), "A record of the type in the URL.")
+    records = root("Records", list[record], "Newest first.")
+    record_input = root("RecordInput", reduce(or_, inputs), "The fields of the type in the URL.")
+    record_changes = root("RecordChanges", reduce(or_, changes), "Fields of the type in the URL.")
     patient_input = _input("PatientInput", fields.PATIENT_FIELDS)
     patient_changes = _changes("PatientChanges", fields.PATIENT_FIELDS)
     of_patients = (patient_input, patient_changes)

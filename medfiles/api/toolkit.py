@@ -14,6 +14,7 @@ from werkzeug.formparser import FormDataParser
 from medfiles.errors import Rejected
 
 MOST = 1000  # rows per page of a list
+MOST_ERRORS = 10  # named in one answer
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 View = TypeVar("View", bound=Callable[..., Any])
 Sent = TypeVar("Sent", bound=BaseModel)
@@ -83,7 +84,8 @@ def checked(model: type[Sent], data: bytes | Mapping[str, Any]) -> Sent:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if any(each["type"] == "json_invalid" for each in found):
             raise BadRequest() from error
-        wrong = {".".join(map(str, each["loc"])) or "body": each["msg"] for each in found}  # such as "file_ids.3"
+        first = found[:MOST_ERRORS]
+        wrong = {".".join(map(str, each["loc"])) or "body": each["msg"] for each in first}  # such as "file_ids.3"
         raise Rejected("The request is not valid. See “errors”.", wrong) from error
 
 

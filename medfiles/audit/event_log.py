@@ -10,28 +10,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, literal_column, or_, select
 from sqlalchemy.orm import contains_eager
 
 from medfiles.clock import SKEW, is_within, now
 from medfiles.database.session import db, end_read, transaction
 from medfiles.database.sqlite import ASYNCHRONOUS
 from medfiles.models import AuditEvent, AuditPrivate, EntityFile, User
+from medfiles.models.audit import LINK
 from medfiles.permissions import Actor
 from medfiles.record_types.declared import PATIENT
 
 READ_ONCE_WITHIN = timedelta(minutes=1)
 LOOKED = (
-    "download", "list", "list-records", "list-trash", "preview", "search", "view", "view-activity", "view-history",
-    "view-patient", "view-people", "view-record",
+    "download", "download-by-link", "export-patient", "list", "list-records", "list-trash", "preview", "search", "view",
+    "view-activity", "view-by-link", "view-history", "view-links", "view-patient", "view-people", "view-record",
 )  # fmt: skip
-OPENED = ("download", "preview", "view")
+BY_LINK = {"preview": "view-by-link", "download": "download-by-link"}  # what readers of share links do
+OPENED = ("download", "preview", "view", *BY_LINK.values())
 EDITS = ("edit", "edit-patient", "edit-record")
-ACCESS = ("accept-share", "confirm-token", "create-token", "decline-share", "revoke-token", "share", "unshare")
+ACCESS = (
+    "accept-share", "confirm-token", "create-link", "create-token", "decline-share", "open-link", "pause-link",
+    "resume-link", "revoke-link", "revoke-token", "share", "unshare",
+)  # fmt: skip
 ACCOUNT_CHANGES = (  # restoring an earlier backup undoes these
     "change-password", "create-account", "disable-account", "enable-account", "make-admin", "revoke-token",
     "second-step-off", "second-step-on", "set-password", "unmake-admin", "unshare",
@@ -57,6 +62,8 @@ class AuditTarget:
     renamed_from: str | None = None  # the sender's name, if the document got another extension
     changes: Mapping[str, Sequence[Any]] | None = None  # [before, after] by field
     address: str | None = None  # the client's IP address, if there is no actor
+    reader: str | None = None  # the name that the reader of a share link gave
+    writes: bool = True  # whether the operation is refused if the patient is archived
 
 
 def subject_of(file: EntityFile) -> AuditTarget:
@@ -136,6 +143,7 @@ def _personal(actor: Actor | None, target: AuditTarget) -> dict[str, Any]:
         and {name: [_plain(value) for value in pair] for name, pair in target.changes.items()},
         "token": actor and actor.token,
         "address": actor.address if actor else target.address,
+        "reader": target.reader,
     }
     return {name: value for name, value in content.items() if value}
 
@@ -305,13 +313,16 @@ EVERYTHING = ActivityFilter()
 
 
 def trail(
-    patient_id: int, before: int | None = None, limit: int = 100, narrowed: ActivityFilter = EVERYTHING
+    patient_id: int | None, before: int | None = None, limit: int = 100, narrowed: ActivityFilter = EVERYTHING
 ) -> Sequence[tuple[AuditEvent, str | None]]:
     """Return a patient's events, each with the account's e-mail address, newest first.
 
-    `before` is the id of the last event that was already shown.
+    patient_id  None: those of all patients that the document of `narrowed` has belonged to
+    before      id of the last event that was already shown
     """
-    query = _with_private().where(AuditEvent.patient_id == patient_id).order_by(AuditEvent.id.desc()).limit(limit)
+    query = _with_private().order_by(AuditEvent.id.desc()).limit(limit)
+    if patient_id is not None:
+        query = query.where(AuditEvent.patient_id == patient_id)
     if before is not None:
         query = query.where(AuditEvent.id < before)
     if narrowed.document is not None:
@@ -328,7 +339,8 @@ def changes(
 ) -> Sequence[tuple[AuditEvent, str | None]]:
     """Return edits to a patient or a record, and to the documents attached to it, newest first.
 
-    Each edit comes with the account's e-mail address.
+    Edits to a document that was moved here are included, also those from before the move. Each edit comes with the
+    account's e-mail address.
 
     record  type and id of the record; None: the patient
     before  id of the last event that was already shown
@@ -337,12 +349,11 @@ def changes(
     about = and_(AuditEvent.entity_type == entity_type, AuditEvent.entity_id == entity_id)
     if record is None:
         about = or_(about, AuditEvent.entity_type.is_(None))
-    query = (
-        _with_private()
-        .where(AuditEvent.patient_id == patient_id, about, AuditEvent.action.in_(EDITS), DONE)
-        .order_by(AuditEvent.id.desc())
-        .limit(limit)
+    attached = select(EntityFile.id).where(
+        EntityFile.entity_type == entity_type, EntityFile.entity_id == entity_id, EntityFile.patient_id == patient_id
     )
+    about = or_(and_(AuditEvent.patient_id == patient_id, about), AuditEvent.file_id.in_(attached))
+    query = _with_private().where(about, AuditEvent.action.in_(EDITS), DONE).order_by(AuditEvent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEvent.id < before)
     return [(event, email) for event, email in db.session.execute(query)]
@@ -363,6 +374,59 @@ def last_views(file_id: int, limit: int = 5) -> Sequence[tuple[AuditEvent, str |
     latest = select(func.max(AuditEvent.id)).where(AuditEvent.file_id == file_id, opened, DONE)
     query = _with_private().where(AuditEvent.id.in_(latest.group_by(AuditEvent.actor_id)))
     return [(event, email) for event, email in db.session.execute(query.order_by(AuditEvent.id.desc()).limit(limit))]
+
+
+def of_link(link_id: int, actions: Sequence[str], limit: int = 1000) -> Sequence[AuditEvent]:
+    """Return what readers of a share link did, newest first."""
+    query = _with_private().where(of_link_sql(), AuditEvent.entity_id == link_id, AuditEvent.action.in_(actions), DONE)
+    return [event for event, _ in db.session.execute(query.order_by(AuditEvent.id.desc()).limit(limit))]
+
+
+def of_link_sql() -> ColumnElement[bool]:
+    """Return the condition that an event is about a share link, word for word as in the table's index."""
+    return AuditEvent.entity_type == literal_column(f"'{LINK}'")
+
+
+def is_known_reading(action: str, file_id: int, opening: str) -> bool:
+    """Return whether the reader of a share link did this within the last minute, after opening it this time."""
+    query = select(AuditEvent.details).where(
+        AuditEvent.file_id == file_id, AuditEvent.action == action, is_within(AuditEvent.at, READ_ONCE_WITHIN)
+    )
+    return any((details or {}).get("opening") == opening for details in db.session.scalars(query))
+
+
+def erase_readers(before: datetime) -> int:
+    """Erase the names and addresses of readers of share links that opened them before this time; return how many."""
+    old = of_link_sql() & (AuditEvent.action == "open-link") & (AuditEvent.at < before)
+    held = select(AuditPrivate.event_id).where(AuditPrivate.event_id.in_(select(AuditEvent.id).where(old)))
+    number = len(db.session.scalars(held).all())
+    if number:
+        erase_private(old)
+    return number
+
+
+def was_moved(file_id: int) -> bool:
+    """Return whether a document was moved to another record, and not back."""
+    moves = select(AuditEvent.action).where(
+        AuditEvent.file_id == file_id, AuditEvent.action.in_(("file", "move-in", "take-back")), DONE
+    )
+    return db.session.scalar(moves.order_by(AuditEvent.id.desc()).limit(1)) in ("file", "move-in")
+
+
+def seen_by(file_id: int) -> Sequence[Any]:
+    """Return who opened a document, under any patient that it has belonged to, in the order of the first time.
+
+    Each row holds the account's e-mail address, whether a token was used, the share link whose readers they are (or
+    None), the action, how often, and the first and the last time. Repeats within a minute count once.
+    """
+    by_token = AuditEvent.token_id.is_not(None)
+    link = case((AuditEvent.entity_type == LINK, AuditEvent.entity_id))
+    first = func.min(AuditEvent.at)
+    columns = (User.email, by_token, link, AuditEvent.action, func.count(AuditEvent.id), first, func.max(AuditEvent.at))
+    query = select(*columns).select_from(AuditEvent).outerjoin(User, User.id == AuditEvent.actor_id)
+    query = query.where(AuditEvent.file_id == file_id, AuditEvent.action.in_(OPENED), DONE)
+    grouped = query.group_by(User.email, by_token, link, AuditEvent.action).order_by(first, User.email)
+    return db.session.execute(grouped).all()
 
 
 def people(patient_id: int) -> Sequence[tuple[int, str]]:

@@ -36,7 +36,12 @@ def status(as_json: bool) -> None:
     pages = ", ".join(f"{number} {source}" for source, number in found.pages.items())
     failures = ", ".join(f"{number} {failure}" for failure, number in found.failures.items()) or "none"
     sentence = f"Engine: {name or 'none'}. Pages: {pages}. Failures: {failures}. Documents waiting: {found.waiting}."
-    summary(as_json, sentence, engine=name, pages=found.pages, failures=found.failures, waiting=found.waiting)
+    if found.given_up:
+        sentence += f" Given up after five failures: {found.given_up} (flask medfiles worker --again)."
+    summary(
+        as_json, sentence, engine=name, pages=found.pages, failures=found.failures, waiting=found.waiting,
+        given_up=found.given_up,
+    )  # fmt: skip
 
 
 COMMANDS = (group,)

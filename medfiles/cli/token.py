@@ -8,7 +8,9 @@ from flask.cli import AppGroup
 from medfiles.accounts import api_tokens
 from medfiles.accounts import service as accounts
 from medfiles.cli.output import summary, with_summary
+from medfiles.http.current import services
 from medfiles.http.parameters import LARGEST_ID
+from medfiles.links.service import LinkService
 from medfiles.records.sharing import given_by_token
 
 group = AppGroup("token", help="Create and revoke API tokens.")
@@ -76,9 +78,12 @@ def revoke(email: str, token_id: int, as_json: bool) -> None:
         }
         for grant, _ in given_by_token(actor, token_id)
     ]
+    made = LinkService(actor, services().registry, services().storages).created_by_token(token_id)
+    links = [{"id": one.link.id, "patient_id": one.link.patient_id, "expires_at": one.link.expires_at} for one in made]
     lines = [f"Revoked token {token.id} “{token.name}” of {email}."]
     lines += [f"It gave {one['email']} {one['level']} access to patient {one['patient_id']}." for one in shared]
-    summary(as_json, "\n".join(lines), id=token.id, name=token.name, shared=shared)
+    lines += [f"It created share link {one['id']} of patient {one['patient_id']}, which still works." for one in links]
+    summary(as_json, "\n".join(lines), id=token.id, name=token.name, shared=shared, links=links)
 
 
 COMMANDS = (group,)

@@ -10,10 +10,16 @@ from flask_security import current_user
 
 from medfiles.accounts import service as accounts
 from medfiles.audit import event_log
-from medfiles.documents.bulk import BulkService
+from medfiles.documents.moving import MovingService
+from medfiles.inbox.service import InboxService
+from medfiles.links.reading import LinkReader
+from medfiles.links.service import LinkService
 from medfiles.operations.status import StatusService
 from medfiles.permissions import Actor
 from medfiles.previews.service import PreviewService
+from medfiles.records.merging import MergeService
+from medfiles.records.moving import RecordMoves
+from medfiles.records.photos import PhotoService
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.search.service import SearchService
@@ -35,8 +41,24 @@ def actor() -> Actor:
     return cast(Actor, g.actor)
 
 
-def documents() -> BulkService:
-    return _service(BulkService, "sandbox", "quota", "scanner")
+def documents() -> MovingService:
+    return _service(MovingService, "sandbox", "quota", "scanner")
+
+
+def inbox() -> InboxService:
+    return _service(InboxService, "sandbox", "quota", "scanner")
+
+
+def links() -> LinkService:
+    return _service(LinkService)
+
+
+def link_reader() -> LinkReader:
+    """Return the documents of share links, for readers without an account."""
+    installed = services()
+    return LinkReader(
+        installed.registry, installed.storages, installed.renderer, request.remote_addr, g.get("request_id")
+    )
 
 
 def previews() -> PreviewService:
@@ -47,8 +69,20 @@ def texts() -> TextService:
     return _service(TextService, "reader")
 
 
+def merges() -> MergeService:
+    return _service(MergeService)
+
+
+def photos() -> PhotoService:
+    return _service(PhotoService, "sandbox", "renderer")
+
+
 def records() -> RecordService:
     return _service(RecordService)
+
+
+def record_moves() -> RecordMoves:
+    return _service(RecordMoves, "quota")
 
 
 def searches() -> SearchService:

@@ -78,6 +78,9 @@ ERRORS = (
         "The token is read-only, or its scope does not include giving access.",
         sample="This token can only read.",
     ),
+    ErrorType(errors.LinkPaused, 403),
+    ErrorType(errors.WrongPasscode, 401),
+    ErrorType(errors.PasscodeBusy, 429),
     ErrorType(
         CSRFError, 403, "There is a session, but no valid `X-CSRFToken`.", code="csrf",
         message=N_("This page was open too long, so nothing was changed. Reload it and try again."),
@@ -92,6 +95,7 @@ ERRORS = (
         message=N_("This address does not support this method."),
     ),
     ErrorType(errors.Conflict, 409),
+    ErrorType(errors.Archived, 409, "The patient is archived."),
     ErrorType(
         errors.Renumbered, 410,
         "The URL uses `lab-results` with the number of an imported lab result in the installation it came from.",

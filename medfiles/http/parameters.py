@@ -32,7 +32,7 @@ from medfiles.text import clean_text
 ID_DIGITS = 18  # any number with this many digits fits into a database integer
 CURSOR_LIMIT = cursors.CURSOR_LIMIT  # characters
 LARGEST_ID = 2**63 - 1  # the largest database integer; no row has this id
-LISTS = {"ids"}  # query parameters that may be repeated
+LISTS = {"files", "ids"}  # query parameters that may be repeated
 YEARS = range(1850, 2201)
 Query = Mapping[str, str]
 

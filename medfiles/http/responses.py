@@ -2,6 +2,8 @@
 
 import base64
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import IO, cast
 from urllib.parse import quote
 
@@ -14,6 +16,7 @@ from werkzeug.wsgi import wrap_file
 from medfiles.content import DocumentContent
 from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, portable
+from medfiles.http.capacity import keep_places
 from medfiles.previews.service import Picture
 
 PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")  # nginx would evaluate them against its own ETags
@@ -85,12 +88,20 @@ def send_picture(picture: Picture, *, note: str | None = None, **headers: str) -
 def send_archive(bundle: Bundle) -> Response:
     """Stream several documents as one ZIP of known size."""
     made = archive(bundle.members, bundle.missing)
-    response = current_app.response_class(stream_with_context(iter(made)), mimetype="application/zip")
+    places = keep_places()
+    chunks = stream_with_context(_holding(places, iter(made)))
+    response = current_app.response_class(chunks, mimetype="application/zip")
+    response.call_on_close(places.close)
     response.headers.update({**DOCUMENT_HEADERS, "Accept-Ranges": "none"})
     name = portable(re.sub(r"[/\\]", "-", f"{bundle.title}.zip"))
     response.headers["Content-Disposition"] = contentdisp.build("attachment", name)
     response.content_length = made.size
     return response
+
+
+def _holding(places: ExitStack, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    with places:
+        yield from chunks
 
 
 def _requested_range(etag: str, size: int) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Check the host, sign-in, CSRF token and fresh proof before every view; add security headers."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
@@ -33,6 +33,13 @@ API = "api"  # the blueprint that also accepts tokens
 PUBLIC = {
     "api.document",
     "api.readable",
+    "shared.document",  # a share link's pages check its token, and the cookie of the opened link
+    "shared.download",
+    "shared.download_all",
+    "shared.landing",
+    "shared.open",
+    "shared.picture",
+    "shared.thumbnail",
     "static",
     "status.healthz",
     "status.metrics",  # checks its own token
@@ -80,6 +87,7 @@ FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 MAX_FIELD_LENGTH = 1000
 WRITE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 csrf = CSRFProtect()
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class IdConverter(IntegerConverter):
@@ -117,6 +125,12 @@ def csrf_outside_body(view: Any) -> Any:
     """
     view.csrf_outside_body = True
     return csrf.exempt(view)
+
+
+def without_session(view: View) -> View:
+    """Mark a form for visitors without a session. It needs no CSRF token: another site gains nothing by sending it."""
+    view.without_session = True  # type: ignore[attr-defined]
+    return view
 
 
 def read_only(view: Any) -> Any:
@@ -203,8 +217,8 @@ def require_csrf_token() -> None:
         check_security_form()
     if request.endpoint in WRITES_ACCOUNT:
         begin_write()
-    if "actor" in g:
-        return  # no CSRF: other sites cannot send an API token
+    if "actor" in g or _view_attribute("without_session"):
+        return  # other sites cannot send an API token
     if request.blueprint != API and not _view_attribute("csrf_outside_body"):
         csrf.protect()
         return
@@ -247,7 +261,8 @@ def add_headers(response: Response) -> Response:
     policy = CSP | ({"img-src": "'self' blob: data:"} if request.endpoint in WITH_QR_CODE else {})
     response.headers.setdefault("Content-Security-Policy", "; ".join(map(" ".join, policy.items())))
     response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response

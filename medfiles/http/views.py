@@ -36,12 +36,12 @@ SHOWN_APART = ("file_name", "description", "category", "document_date")
 UNCHANGED = (  # document attributes that the view copies
     *("id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "pages"),
     *("original_name", "renamed_from", "uploaded_at", "created_at", "updated_at", "deleted_at"),
-    "document_date_suggested",
+    *("document_date_suggested", "to_file"),
 )
 ROW = (  # document attributes that the API lists, in its order
     *("id", "entity_type", "entity_id", "file_name", "original_name", "renamed_from", "file_type", "file_size"),
     *("sha256", *(field.name for field in DOCUMENT_FIELDS if field.name not in UNCHANGED)),
-    "document_date_suggested",
+    *("document_date_suggested", "to_file"),
     *("uploaded_at", "created_at", "updated_at", "deleted_at", "uploaded_by", "pages", "scan"),
 )
 FILE_COLUMNS = [getattr(EntityFile, name) for name in ROW]
@@ -60,8 +60,18 @@ class PatientView:
     notes: str | None
     hue: int  # 1 to 8: the color that marks what belongs to the patient
     access: str  # owner | edit | view
-    can_edit: bool  # may edit the patient, and add and change records
+    is_editor: bool  # has edit access: may see trash, activity and history
+    can_edit: bool  # may edit the patient, and add and change records: an editor, unless the patient is archived
+    archived_at: datetime | None
     deleted_at: datetime | None
+    days_left: int | None  # in the trash: days until permanent deletion
+    photo: str | None  # a word that changes with the photo; None if there is none
+    pinned: bool = False
+    number: int | None = None  # tells it apart from another patient with this name and birth date
+
+    @property
+    def has_photo(self) -> bool:
+        return self.photo is not None and self.deleted_at is None
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,8 @@ class FileView:
     details: Mapping[str, Any]  # keyed by the names of DOCUMENT_FIELDS
     category_label: str | None  # "Lab report"
     document_date_suggested: date | None  # found in the content, for a document without a date
+    to_file: bool  # in the inbox
+    named: PatientView | None  # another patient whom it names, if the reader can see that one
     uploaded_at: datetime
     uploaded_by: str | None  # "you", or an e-mail address
     created_at: datetime
@@ -275,6 +287,12 @@ class PanelView:
         return max(0, self.type.max_files - self.count)
 
     @property
+    def general(self) -> RecordType | None:
+        """The type of the patient's general documents, which take what this record does not."""
+        general = services().registry.patient
+        return general if self.type is not general and "upload" in general.operations else None
+
+    @property
     def show_trash(self) -> bool:
         return self.list_query.trashed
 
@@ -292,9 +310,23 @@ def patient_view(patient: Patient, level: Action) -> PatientView:
         notes=patient.notes,
         hue=patient.hue,
         access=level.value,
-        can_edit=level != Action.VIEW,
+        is_editor=level != Action.VIEW,
+        can_edit=level != Action.VIEW and patient.archived_at is None,
+        archived_at=patient.archived_at,
         deleted_at=patient.deleted_at,
+        days_left=_days_left(patient.deleted_at),
+        photo=patient.photo_key.rpartition("/")[2][:8] if patient.photo_key else None,
+        pinned=patient.is_pinned,
+        number=patient.id if patient.has_namesake else None,
     )
+
+
+def _days_left(deleted_at: datetime | None) -> int | None:
+    """Return the days until the permanent deletion of what is in the trash since then."""
+    if deleted_at is None:
+        return None
+    left = deleted_at + timedelta(days=services().trash_days) - now()
+    return min(max(0, math.ceil(left / timedelta(days=1))), services().trash_days)
 
 
 def share_view(grant: Grant) -> ShareView:
@@ -423,25 +455,25 @@ def file_views(
     reader, registry = actor(), services().registry
     emails = _senders(files, gettext(you))
     titles = records().titles(files) if titled else {}
+    named = _named(files)
 
     def view(file: EntityFile) -> FileView:
         record_type, (stem, suffix) = registry[file.entity_type], split_extension(file.file_name)
         additional = registry.additional.mark if file.is_additional else None
         held = not additional and is_blocked(file, reader.user_id)
-        days = services().trash_days
-        left = file.deleted_at + timedelta(days=days) - now() if file.deleted_at else None
         return FileView(
             **{name: getattr(file, name) for name in UNCHANGED},
             type=record_type,
             record_title=titles.get((file.entity_type, file.entity_id)),
             patient=(people or {}).get(file.patient_id),
+            named=named.get(file.named_patient_id or 0) if _names_another(file) else None,
             stem=stem,
             label=suffix[1:].upper() or gettext("FILE"),
             kind=group_of(file.file_type),
             details={field.name: getattr(file, field.name) for field in DOCUMENT_FIELDS},
             category_label=record_type.category_label(file.category) if file.category else None,
             uploaded_by=emails.get(file.uploaded_by or 0),
-            days_left=None if left is None else min(max(0, math.ceil(left / timedelta(days=1))), days),
+            days_left=_days_left(file.deleted_at),
             preview="preview" in record_type.operations and not (additional or held),
             scan=file.scan if file.scan in (WAITING, INFECTED) else None,
             signature=file.scan_words if file.scan == INFECTED else None,
@@ -468,6 +500,18 @@ def file_rows(files: Sequence[Any]) -> list[dict[str, Any]]:
         return listed
 
     return [row(file) for file in files]
+
+
+def _names_another(file: EntityFile) -> bool:
+    return file.deleted_at is None and file.named_patient_id != file.patient_id
+
+
+def _named(files: Sequence[Any]) -> dict[int, PatientView]:
+    """Return the patients whom the documents name instead of their own, except archived ones."""
+    ids = {file.named_patient_id for file in files if file.named_patient_id}
+    found = records().people_of(ids) if ids else ()
+    active = (entry for entry in found if entry.patient.archived_at is None)
+    return {entry.patient.id: patient_view(entry.patient, entry.level) for entry in active}
 
 
 def _senders(files: Sequence[Any], reader_is: str) -> dict[int, str]:

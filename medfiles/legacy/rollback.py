@@ -41,7 +41,8 @@ def roll_back(
 ) -> TakenBack:
     """Roll back a migration. Raises Conflict if it has been finished.
 
-    Documents added since the migration are kept. Permanently deleted documents stay deleted.
+    Documents added, or moved to another record, since the migration are kept. Permanently deleted documents stay
+    deleted.
     """
     if known.finishing_at is not None and known.place == OWN:
         raise Conflict(FINISHED)
@@ -67,7 +68,13 @@ def _moved(after: int) -> Sequence[EntityFile]:
 
 
 def _is_unaltered(source: Source, older: Mapping[int, LegacyFile], file: EntityFile, back: TakenBack) -> bool:
-    """Return whether the older file still has the content that was moved. If not, the document is kept."""
+    """Return whether the older file still has the content that was moved. If not, the document is kept.
+
+    A document that was moved to another record since is kept too: it would return to the record it was moved away from.
+    """
+    if event_log.was_moved(file.id):
+        back.kept.append(f"Document {file.id} was kept: it has been moved to another record.")
+        return False
     row = older.get(log.number_of(file))
     if row is not None and hash_of_file(row, source) == file.sha256:
         return True

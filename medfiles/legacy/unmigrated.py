@@ -128,7 +128,7 @@ def _document(row: LabResultFile, record: RecordMixin) -> EntityFile:
         id=row.id, entity_type=KIND, entity_id=record.id, patient_id=record.patient_id,
         file_name=name_of(row.file_name, row.id), file_path=row.file_path, storage=LegacyFolder.name, category=CATEGORY,
         file_type=row.file_type if row.file_type in BY_NAME else UNKNOWN, file_size=row.file_size or 0,
-        description=row.description, uploaded_at=at, created_at=at, updated_at=at,
+        description=row.description, to_file=False, uploaded_at=at, created_at=at, updated_at=at,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from medfiles.clock import SKEW, now
 from medfiles.database.session import db, transaction
 from medfiles.errors import BlobMissing, NotFound, StorageError
 from medfiles.jobs import last_runs
-from medfiles.models import EntityFile
+from medfiles.models import EntityFile, Patient
 from medfiles.operations.database_dump import copy_database
 from medfiles.storage import AttachedFolder, Storages, digest
 from medfiles.storage.base import make_folder
@@ -38,6 +38,7 @@ SOURCE_DATABASE, SOURCE = "source-database", "source"  # from an import; not res
 NAMED = "%Y%m%dT%H%M%S.%fZ"  # a backup is named after the time it began
 NAME, SUM = re.compile(r"\d{8}T\d{6}\.\d{6}Z"), re.compile(r"[0-9a-f]{64}")
 ROWS = "SELECT id, storage, file_path, sha256, file_size FROM entity_files ORDER BY id"
+PHOTOS = "SELECT id, photo_storage, photo_key FROM patients WHERE photo_key IS NOT NULL ORDER BY id"
 REVISION = "SELECT version_num FROM alembic_version"
 PARTS = (DATABASE, LIST, SECRET, SOURCE_DATABASE)
 
@@ -234,6 +235,8 @@ class Copier:
             for row in connection.execution_options(yield_per=500).execute(text(ROWS)):
                 self._copy_document(storages, *row)
                 self.report(self.saved.documents)
+            for row in connection.execute(text(PHOTOS)).all():
+                self._copy_photo(storages, *row)
             for attached in storages.attached.values():
                 self.copy_files(attached, attached.name)
         return facts
@@ -272,6 +275,16 @@ class Copier:
             words = "its content differs from what was stored; backed up as is"
             self.saved.problems.append(f"document {number}: {words}")
         self._list(*found, storage, key)
+
+    def _copy_photo(self, storages: Storages, patient_id: int, storage: str, key: str) -> None:
+        """Copy the photo of a patient, unless it was replaced or removed since."""
+        try:
+            self._list(*self._copy(storages[storage].open(key)), storage, key)
+        except StorageError as error:
+            current = db.session.scalar(select(Patient.photo_key).where(Patient.id == patient_id))
+            db.session.rollback()
+            if current == key:
+                self.saved.problems.append(f"photo of patient {patient_id}: {_words(error)}")
 
     def _copy(self, chunks: Iterator[bytes]) -> tuple[str, int]:
         """Copy content and read it back; return its SHA-256 and size."""

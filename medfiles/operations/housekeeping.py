@@ -14,7 +14,7 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, now
 from medfiles.content import opened
 from medfiles.database.session import count, db, read, transaction
-from medfiles.documents import lifecycle
+from medfiles.documents import lifecycle, take_back
 from medfiles.errors import NotFound, StorageError
 from medfiles.jobs import rounds
 from medfiles.models import (
@@ -30,6 +30,7 @@ from medfiles.models import (
 from medfiles.previews.renderer import NoPreview, PreviewTimedOut, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
+from medfiles.records import photos
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.search import index
 from medfiles.storage import Storages, journal
@@ -95,6 +96,12 @@ def forget_cancelled(before: datetime) -> None:
         session.execute(delete(CancelledUpload).where(CancelledUpload.at < before))
 
 
+def forget_readers(before: datetime) -> int:
+    """Erase the names and addresses of readers of share links that opened them before this time; return how many."""
+    with transaction():
+        return event_log.erase_readers(before)
+
+
 def due(before: datetime) -> Sequence[tuple[EntityFile, datetime]]:
     """Return documents trashed before this time, alone or with their patient, with deletion times, oldest first."""
     own = select(EntityFile, EntityFile.deleted_at).where(_is_due(Expiry(before)))
@@ -121,28 +128,40 @@ def purge_expired(
     if not force:
         rounds.begin()
         mend_deletion_times(registry)
+    take_back.forget_expired()
     expiry = Expiry.after(retention, force=force)
     purge = _Purge(registry, storages, report)
-    purge.delete_documents(_is_due(expiry))
+    purge.delete_documents(_is_due(expiry) & not_(take_back.is_held()))
     for record_type in registry:
-        purge.delete_records(record_type, expiry.has_passed(record_type.model))
+        held = take_back.holds_record(record_type.model, record_type.name)
+        purge.delete_records(record_type, expiry.has_passed(record_type.model) & not_(held))
     _begin_purge(registry, expiry)
     for (patient_id,) in read(select(Patient.id).where(Patient.purge_began_at.is_not(None)).order_by(Patient.id)):
         purge.delete_patient(patient_id)
-    return Purged(purge.documents, purge.records, purge.failed, purge.patients)
+    return purge.result
+
+
+def purge_patient(registry: Registry, storages: Storages, patient_id: int) -> Purged:
+    """Permanently delete a patient whose purge has begun, with everything below; do nothing if it is complete."""
+    purge = _Purge(registry, storages, lambda text: None)
+    if read(select(Patient.id).where(Patient.id == patient_id, Patient.purge_began_at.is_not(None))):
+        purge.delete_patient(patient_id)
+    return purge.result
 
 
 def _begin_purge(registry: Registry, expiry: Expiry) -> None:
     """Mark expired patients: they can no longer be restored, and every run continues their purge.
 
-    A patient with additional documents stays in the trash until the other feature has handed them over.
+    A patient with additional documents stays in the trash until the other feature has handed them over, and one with
+    documents that a previous owner can still take back, until that is over.
     """
     expired = (expiry.has_passed(Patient), Patient.purge_began_at.is_(None))
     patients: Any = select(Patient.id).where(*expired)
     counts = registry.additional.per_patient(patients).values()
     held = {patient_id for of_type in counts for patient_id, number in of_type.items() if number}
     with transaction() as session:
-        began = update(Patient).where(*expired, Patient.id.not_in(held)).values(purge_began_at=now())
+        remain = Patient.id.not_in(held) & Patient.id.not_in(take_back.held_patients())
+        began = update(Patient).where(*expired, remain).values(purge_began_at=now())
         session.execute(began)
 
 
@@ -157,6 +176,10 @@ class _Purge:
     records: int = 0
     patients: int = 0
     failed: int = 0
+
+    @property
+    def result(self) -> Purged:
+        return Purged(self.documents, self.records, self.failed, self.patients)
 
     def delete_documents(self, which: ColumnElement[bool]) -> None:
         first = select(EntityFile.id).where(which).order_by(EntityFile.id).limit(BATCH)
@@ -198,16 +221,18 @@ class _Purge:
             self.delete_records(record_type, record_type.model.patient_id == patient_id)
         left = (select(one.model.id).where(one.model.patient_id == patient_id).exists() for one in self.registry)
         with transaction() as session:
-            patient = session.get_one(Patient, patient_id, with_for_update=True, populate_existing=True)
-            if session.scalar(select(or_(*left))):
-                return
+            patient = session.get(Patient, patient_id, with_for_update=True, populate_existing=True)
+            if patient is None or session.scalar(select(or_(*left))):
+                return  # another run was faster, or another feature needs a record
             session.execute(delete(PatientShare).where(PatientShare.patient_id == patient_id))
             session.execute(delete(ApiToken).where(ApiToken.patient_id == patient_id))
             event_log.erase_private(AuditEvent.patient_id == patient_id)
             event_log.record(None, "purge-patient", AuditTarget(patient_id))
             index.drop_patient(patient_id)
+            keys = photos.release(patient)
             session.delete(patient)
             lifecycle.erase_later()
+        self.failed += journal.remove(self.storages, keys).failed
         self.patients += 1
 
 

@@ -17,7 +17,7 @@ from medfiles.clock import is_since, now
 from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import BlobMissing, StorageError
 from medfiles.jobs import last_runs
-from medfiles.models import EntityFile, FixityFinding, Rendition, StorageJournal
+from medfiles.models import EntityFile, FixityFinding, Patient, Rendition, StorageJournal
 from medfiles.storage import Storages, digest
 from medfiles.texts import store as texts
 
@@ -26,10 +26,11 @@ VERIFY, DEEP = "verify", "verify-deep"  # names of runs
 SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER DEFAULT 0, PRIMARY KEY (storage, key))"
 NAMED = "UPDATE seen SET named = 1 WHERE storage = ? AND key = ?"
 DOCUMENT = (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
+PHOTO = (Patient.id, Patient.photo_storage, Patient.photo_key, Patient.photo_size)
 KINDS = {
-    "missing": "the document's object is missing",
+    "missing": "the object of the document or photo is missing",
     "wrong-size": "the size of the object has changed",
-    "unknown": "no document, preview or journal entry refers to this object",
+    "unknown": "no document, photo, preview or journal entry refers to this object",
     "altered": "the content differs from what was stored",
     "unreadable": "the object cannot be read",
     "text": "the stored texts of pages are incomplete, or no document has this content",
@@ -87,6 +88,8 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
         result.findings += _check_again(storages, [file for file in files if not _is_listed(seen, *file)])
         result.documents += len(files)
         report(result.documents)
+    for photos in _photos():
+        result.findings += _check_again(storages, [photo for photo in photos if not _is_listed(seen, *photo)], PHOTO)
     for model in (Rendition, StorageJournal):
         after, named = 0, select(model.id, model.storage, model.key).where(model.key.is_not(None)).order_by(model.id)
         while rows := read(named.where(model.id > after).limit(BATCH)):
@@ -178,6 +181,14 @@ def _documents() -> Iterator[Sequence[Any]]:
         after = files[-1][0]
 
 
+def _photos() -> Iterator[Sequence[Any]]:
+    """Yield batches of (id, storage, key, size) for the photos of all patients, including those in the trash."""
+    after, query = 0, select(*PHOTO).where(Patient.photo_key.is_not(None)).order_by(Patient.id).limit(BATCH)
+    while photos := read(query.where(Patient.id > after)):
+        yield photos
+        after = photos[-1][0]
+
+
 def _is_listed(seen: sqlite3.Connection, _: int, storage: str, key: str, size: int) -> bool:
     """Return whether the object was listed with this size, and mark it as named."""
     found = seen.execute("SELECT size FROM seen WHERE storage = ? AND key = ?", (storage, key)).fetchone()
@@ -185,18 +196,19 @@ def _is_listed(seen: sqlite3.Connection, _: int, storage: str, key: str, size: i
     return bool(found) and found[0] == size
 
 
-def _check_again(storages: Storages, files: Sequence[Any]) -> list[Finding]:
-    """Look for the objects of documents that do not fit the listing; return what is wrong.
+def _check_again(storages: Storages, files: Sequence[Any], columns: Sequence[Any] = DOCUMENT) -> list[Finding]:
+    """Look for the objects of documents or photos that do not fit the listing; return what is wrong.
 
-    files  rows of `_documents`; one that has changed in the meantime is checked again as it is then
+    files    rows of `_documents` or `_photos`; one that has changed in the meantime is checked again as it is then
+    columns  what they are rows of
     """
     found, left = list[Finding](), {file.id: file for file in files}
     while wrong := {row.id: kind for row in left.values() if (kind := _problem(storages, row))}:
-        now_there = {row.id: row for row in read(select(*DOCUMENT).where(EntityFile.id.in_(wrong)))}
+        now_there = {row.id: row for row in read(select(*columns).where(columns[0].in_(wrong)))}
         for file_id, kind in wrong.items():
             if now_there.get(file_id) == left[file_id]:
                 _, storage, key, _ = now_there.pop(file_id)
-                found.append(Finding(kind, storage, key, file_id))
+                found.append(Finding(kind, storage, key, file_id if columns is DOCUMENT else None))
         left = now_there
     return found
 
@@ -250,7 +262,7 @@ def _is_named(key: str) -> bool:
 
     All tables are checked in one statement, because a key can move from one to another.
     """
-    places = (EntityFile.file_path, Rendition.key, StorageJournal.key)
+    places = (EntityFile.file_path, Rendition.key, StorageJournal.key, Patient.photo_key)
     [(named,)] = read(select(or_(*(exists().where(place == key) for place in places))))
     return bool(named)
 

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from medfiles.database.session import count, read, transaction
 from medfiles.errors import StorageError
+from medfiles.inbox import guard
 from medfiles.jobs import queue as jobs
 from medfiles.models import EntityFile, Job
 from medfiles.search import index
@@ -31,6 +32,8 @@ def read_one(services: Services, file_id: int) -> Mapping[str, bool]:
             index.put_texts_of(file_id)  # the bytes may have been read for another document
         else:
             jobs.enqueue(jobs.TEXT, file_id)
+    if finished:
+        guard.check(file_id)
     if services.engine is not None and not is_waiting(file_id):
         services.engine.close()  # its models fill half a gigabyte
     return {"finished": finished}

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.errors import Conflict, IntegrityFailed, KeyTaken, StorageError
-from medfiles.models import ApiToken, Patient, SearchEntry, User
+from medfiles.models import ApiToken, Patient, PatientShare, SearchEntry, ShareLink, User
 from medfiles.models.search import WORDS_TABLE
 from medfiles.operations import backup
 from medfiles.operations.backup import DATABASE, SECRET, SOURCE, Entry, Report, entries, manifest, object_path
@@ -167,7 +167,10 @@ def _bring_database(source: Path, purged: Sequence[int], storage: str) -> Tokens
 
 
 def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
-    """Delete rows that must not be restored or were purged, set the documents' storage, and suspend API tokens."""
+    """Delete rows that must not be restored or were purged, set the documents' storage, and suspend API tokens.
+
+    Invitations are deleted and share links end, since some may have been revoked after the backup was made.
+    """
     with engine.begin() as connection:
         tables = {*inspect(connection).get_table_names()}
         for name in {*LEFT_BEHIND} & tables:
@@ -178,7 +181,17 @@ def _settle(engine: Engine, purged: Sequence[int], storage: str) -> Tokens:
                 which = (SearchEntry.kind == DOCUMENT, SearchEntry.subject_id == number)
                 connection.execute(delete(SearchEntry).where(*which))
         connection.execute(text("UPDATE entity_files SET storage = :name"), {"name": storage})
+        if _has_column(connection, PatientShare.__tablename__, "accepted_at"):
+            connection.execute(delete(PatientShare).where(PatientShare.accepted_at.is_(None)))
+        if ShareLink.__tablename__ in tables:
+            connection.execute(update(ShareLink).where(ShareLink.revoked_at.is_(None)).values(revoked_at=now()))
         return _suspend_tokens(connection)
+
+
+def _has_column(connection: Connection, table: str, name: str) -> bool:
+    """Return whether the backup's version of medfiles had this column."""
+    found = inspect(connection)
+    return found.has_table(table) and any(column["name"] == name for column in found.get_columns(table))
 
 
 def _suspend_tokens(connection: Connection) -> Tokens:
@@ -186,10 +199,9 @@ def _suspend_tokens(connection: Connection) -> Tokens:
 
     Tokens that cannot be suspended are deleted.
     """
-    found = inspect(connection)
-    if ApiToken.__tablename__ not in found.get_table_names():
+    if not inspect(connection).has_table(ApiToken.__tablename__):
         return Tokens()
-    if any(column["name"] == "suspended_at" for column in found.get_columns(ApiToken.__tablename__)):
+    if _has_column(connection, ApiToken.__tablename__, "suspended_at"):
         return Tokens(suspended=connection.execute(update(ApiToken).values(suspended_at=now())).rowcount)
     return Tokens(revoked=connection.execute(text(f"DELETE FROM {ApiToken.__tablename__}")).rowcount)
 

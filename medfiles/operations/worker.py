@@ -17,10 +17,10 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, MOVE, SCAN, SEARCH, TEXT, WARM, Claim
+from medfiles.jobs.queue import ERASE, MOVE, PURGE_PATIENT, SCAN, SEARCH, TEXT, WARM, Claim
 from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, reading, scanning
 from medfiles.previews import cache as preview_cache
-from medfiles.search import checking
+from medfiles.search import checking, merging
 from medfiles.services import Services
 from medfiles.texts import store as texts
 
@@ -64,7 +64,8 @@ def _purge(services: Services, _: int) -> Facts:
 
 def _forget(services: Services, _: int) -> Facts:
     housekeeping.forget_cancelled(now() - housekeeping.STAGED_FOR)
-    return {"sessions": accounts.clear_sessions(services.idle, services.longest)}
+    readers = housekeeping.forget_readers(now() - timedelta(days=services.reader_days))
+    return {"sessions": accounts.clear_sessions(services.idle, services.longest), "readers": readers}
 
 
 def _verify(services: Services, _: int) -> Facts:
@@ -85,8 +86,16 @@ def _move(services: Services, patient_id: int) -> Facts:
     return {"moved": lifecycle.move_pending(services.storages, services.registry, patient_id)}
 
 
+def _purge_patient(services: Services, patient_id: int) -> Facts:
+    return vars(housekeeping.purge_patient(services.registry, services.storages, patient_id))
+
+
 def _rebuild_search(services: Services, _: int) -> Facts:
     return {"entries": checking.rebuild(services.registry)}
+
+
+def _merge_search(services: Services, _: int) -> Facts:
+    return {"transactions": merging.merge()}
 
 
 HANDLERS = {
@@ -96,7 +105,9 @@ HANDLERS = {
     WARM: JobHandler(_warm, tries=5),
     TEXT: JobHandler(reading.read_one, tries=5),
     MOVE: JobHandler(_move),
+    PURGE_PATIENT: JobHandler(_purge_patient),
     SEARCH: JobHandler(_rebuild_search),
+    "merge": JobHandler(_merge_search, HOUR),
     "sweep": JobHandler(_sweep, HOUR),
     "purge": JobHandler(_purge, HOUR),
     "forget": JobHandler(_forget, HOUR),

@@ -125,7 +125,8 @@ def upload(type: RecordType, id: int) -> ResponseReturnValue:
     received, metadata = request_body.receive(request, documents(), permit)
     if raw and is_htmx():
         return _answer_queue(permit, received[0], metadata)
-    return _answer_upload(type, id, [_store(permit, file, metadata, alone=len(received) == 1) for file in received])
+    results = [_store(permit, file, metadata, alone=len(received) == 1) for file in received]
+    return _answer_upload(type, id, results, to_file=metadata.to_file)
 
 
 @blueprint.post("/<kind:type>/<int:id>/bulk")
@@ -285,7 +286,9 @@ def _answer_queue(permit: UploadPermit, received: ReceivedFile, metadata: Upload
     return pages.announce(response, permit.record_type, permit.record_id)
 
 
-def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[Outcome, int]]) -> ResponseReturnValue:
+def _answer_upload(
+    record_type: RecordType, record_id: int, results: list[tuple[Outcome, int]], *, to_file: bool = False
+) -> ResponseReturnValue:
     outcomes, statuses = [outcome for outcome, _ in results], [status for _, status in results]
     stored = sum(outcome.stored for outcome in outcomes)
     status = max(code for code in statuses if code < 300) if stored else statuses[0]
@@ -295,6 +298,8 @@ def _answer_upload(record_type: RecordType, record_id: int, results: list[tuple[
             if not outcome.stored or outcome.code:
                 lead = gettext(N_("%(name)s was added.") if outcome.stored else outcome.lead, name=outcome.file_name)
                 flash(f"{lead} {outcome.message}", "warning" if outcome.stored else "error")
+        if to_file:
+            return redirect(url_for("inbox.of_patient", patient_id=record_id), 303)
         return redirect(pages.next_url(record_type, record_id), 303)
     response = pages.answer_manager(record_type, record_id, status, outcomes=outcomes)
     if stored:

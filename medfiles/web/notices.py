@@ -29,7 +29,11 @@ def notice(message: str, undo: Undo | None = None) -> dict[str, object]:
 
 
 def undo_patient(patient_id: int, name: str) -> Undo:
-    return Undo(url_for("records.patient_restore", patient_id=patient_id), gettext("restore %(name)s", name=name))
+    return Undo(url_for("patients.restore", patient_id=patient_id), gettext("restore %(name)s", name=name))
+
+
+def undo_archive(patient_id: int, name: str) -> Undo:
+    return Undo(url_for("patients.unarchive", patient_id=patient_id), gettext("unarchive %(name)s", name=name))
 
 
 def undo_record(record_type: RecordType, record_id: int, title: str) -> Undo:
@@ -39,6 +43,12 @@ def undo_record(record_type: RecordType, record_id: int, title: str) -> Undo:
 
 def undo_document(file_id: int, name: str) -> Undo:
     return Undo(url_for("documents.restore", file_id=file_id), gettext("restore %(name)s", name=name))
+
+
+def undo_filing(ids: Sequence[int]) -> Undo:
+    """Return a form that takes documents back from where they were filed."""
+    label = ngettext("file %(num)s document", "file %(num)s documents", len(ids), num=len(ids))
+    return Undo(url_for("inbox.file"), label, (("action", "undo:" + ",".join(map(str, ids))),))
 
 
 def undo_documents(record_type: RecordType, record_id: int, ids: Sequence[int]) -> Undo:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Response, request, url_for
 
@@ -31,6 +31,18 @@ class PictureView:
     src: str
     srcset: str
     alt: str
+
+
+class Pictured(Protocol):
+    """A document whose pages have addresses as pictures."""
+
+    @property
+    def file_name(self) -> str: ...
+
+    @property
+    def description(self) -> str | None: ...
+
+    def picture(self, width: int, page: int = 1, window: Window | None = None) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -138,7 +150,7 @@ def answer(file_id: int) -> Response:
     file = pages.file_view(documents().get(file_id))
     template = "previews/_look.html" if is_htmx() else "previews/page.html"
     record, record_view = pages.record_page(services().registry[file.entity_type], file.entity_id)
-    seen_by = viewers(file_id) if record_view.can_edit and not file.additional else []
+    seen_by = viewers(file_id) if record_view.patient.is_editor and not file.additional else []
     return fragment(template, view=preview_view(file, preview, place_view(file), seen_by), record=record_view)
 
 
@@ -182,7 +194,7 @@ def preview_view(file: FileView, preview: Preview, place: PlaceView, seen_by: Se
 
 
 def picture_view(
-    file: FileView, preview: Preview, page: int, window: Window | None = None, large: int = DEFAULT_WIDTH
+    file: Pictured, preview: Preview, page: int, window: Window | None = None, large: int = DEFAULT_WIDTH
 ) -> PictureView:
     """Return the image of a page, with a URL for every size up to the page's own."""
     alt = f"{file.file_name}: {file.description}" if file.description else file.file_name

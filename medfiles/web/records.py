@@ -10,19 +10,18 @@ from flask.typing import ResponseReturnValue
 
 from medfiles.audit import activity
 from medfiles.audit.event_log import KINDS, ActivityFilter
-from medfiles.errors import Forbidden, Rejected
+from medfiles.errors import Archived, Forbidden, Rejected
 from medfiles.http import parameters, views
 from medfiles.http.current import actor, documents, records, services
 from medfiles.http.htmx import fragment, is_htmx, trigger
 from medfiles.http.views import file_views
 from medfiles.i18n import gettext
-from medfiles.permissions import Action
 from medfiles.record_types.declared import RecordType
 from medfiles.record_types.fields import PATIENT_FIELDS
 from medfiles.records.listing import SORTS as RECORD_SORTS
 from medfiles.records.service import require_editable
 from medfiles.records.timeline import TimelineQuery
-from medfiles.web import edits, forms, notices, pages, people
+from medfiles.web import edits, forms, moving, notices, pages, people
 from medfiles.web.edits import EditForm
 from medfiles.web.filters import ngettext
 
@@ -116,21 +115,6 @@ def patient_edit(patient_id: int) -> ResponseReturnValue:
     return patient_form(edit, context)
 
 
-@blueprint.post("/patients/<int:patient_id>/delete")
-def patient_delete(patient_id: int) -> ResponseReturnValue:
-    view = views.patient_view(records().delete_patient(patient_id), Action.OWN)
-    message = gettext("%(name)s moved to trash with all records and documents.", name=view.name)
-    notices.say(message, notices.undo_patient(patient_id, view.name))
-    return redirect(url_for(".home"), 303)
-
-
-@blueprint.post("/patients/<int:patient_id>/restore")
-def patient_restore(patient_id: int) -> ResponseReturnValue:
-    view = views.patient_view(records().restore_patient(patient_id), Action.OWN)
-    notices.say(gettext("%(name)s restored with all records and documents.", name=view.name))
-    return redirect(url_for(".patient", patient_id=patient_id), 303)
-
-
 @blueprint.get("/patients/<int:patient_id>/trash")
 def patient_trash(patient_id: int) -> ResponseReturnValue:
     list_query = parameters.list_query(request.args, services().registry, trashed=True)
@@ -138,7 +122,8 @@ def patient_trash(patient_id: int) -> ResponseReturnValue:
     page = documents().trashed(patient_id, list_query, pages.ROWS)
     deleted = () if list_query.cursor else records().trashed(patient_id)
     context["records"] = [views.record_view(kind, record, view, count) for kind, record, count in deleted]
-    context |= {"files": file_views(page.files, titled=True), "older": None}
+    away = () if list_query.cursor else moving.moved_away(patient_id)
+    context |= {"files": file_views(page.files, titled=True), "older": None, "away": away}
     if page.next:
         here: dict[str, Any] = {"patient_id": patient_id, **list_query.query()}
         context["older"] = url_for(".patient_trash", **here, cursor=page.next)
@@ -154,7 +139,7 @@ def patient_activity(patient_id: int) -> ResponseReturnValue:
     wanted = ActivityFilter(parameters.id_or_unknown(document), parameters.id_or_unknown(who), kind)
     _, context = pages.patient_page(patient_id, "activity")
     found = records().trail(patient_id, parameters.id_or_unknown(request.args.get("before")), wanted)
-    lines = [activity.line(event, email, actor(), services().registry) for event, email in found.events]
+    lines = [activity.line(event, email, actor(), services().registry, found.hidden) for event, email in found.events]
     asked = {name: value for name, value in vars(wanted).items() if value}
     older = found.events[-1][0].id if len(found.events) == MOST_EVENTS else None
     return render_template("records/activity.html", trail=lines, older=older, found=found, asked=asked, **context)
@@ -316,5 +301,8 @@ def _choices(fields: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _require_edit(view: views.PatientView | views.RecordView) -> None:
-    if not view.can_edit:
+    patient = view.patient if isinstance(view, views.RecordView) else view
+    if not patient.is_editor:
         raise Forbidden()
+    if not view.can_edit:
+        raise Archived()

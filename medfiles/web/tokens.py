@@ -11,7 +11,7 @@ from wtforms.validators import InputRequired, Length
 
 from medfiles.accounts import api_tokens
 from medfiles.http import parameters
-from medfiles.http.current import actor
+from medfiles.http.current import actor, links
 from medfiles.i18n import N_, gettext
 from medfiles.permissions import Action
 from medfiles.records.sharing import given_by_token
@@ -89,12 +89,13 @@ def revoke(token_id: int) -> ResponseReturnValue:
         )
         for grant, patient in given_by_token(actor(), token_id)
     ]
+    made = links().created_by_token(token_id)
     if request.method == "GET":
         token = api_tokens.find(actor(), token_id)
-        return render_template("account/token_revoke.html", name=token.name, token_id=token_id, given=given)
+        return render_template("account/token_revoke.html", name=token.name, token_id=token_id, given=given, links=made)
     token = api_tokens.revoke(actor(), token_id, g.session_digest)
-    if given:
-        return render_template("account/token_revoked.html", name=token.name, given=given)
+    if given or made:
+        return render_template("account/token_revoked.html", name=token.name, given=given, links=made)
     flash(gettext("Token “%(name)s” revoked. It no longer works.", name=token.name), "ok")
     return redirect(url_for("account.account", _anchor="tokens"), 303)
 
