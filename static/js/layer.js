@@ -1,3 +1,16 @@
+/** @type {string[]} marks of the dialogs' entries */
+const marks = [];
+
+// A host's htmx 4 would take part in leaving such an entry: load its page again, and move the focus to its top.
+/** @type {any} */ (globalThis).navigation?.addEventListener(
+  "navigate",
+  (/** @type {any} */ event) => {
+    const leaves = marks.some((mark) => history.state?.[mark]);
+    if (leaves && event.navigationType === "traverse") event.stopImmediatePropagation();
+  },
+  true,
+);
+
 /**
  * A dialog with an entry in the history, so that Back closes it and nothing else.
  */
@@ -10,14 +23,15 @@ export class Layer {
   #close;
 
   /**
-   * Must be created before the sheet listens: listeners of the window run in the order they were added.
+   * It listens in the capture phase, before the sheet and before a host's htmx, which were there first.
    * @param {string} name of the entry's mark
    * @param {() => void} close the dialog
    */
   constructor(name, close) {
     this.#name = name;
     this.#close = close;
-    addEventListener("popstate", (event) => this.#wentBack(event));
+    marks.push(name);
+    addEventListener("popstate", (event) => this.#wentBack(event), true);
   }
 
   enter() {

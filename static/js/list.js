@@ -161,18 +161,19 @@ function clicked(event) {
 }
 
 /**
- * Lets ZIP downloads and print pages bypass htmx.
+ * Lets ZIP downloads, print pages and the pages that move or share documents bypass htmx.
  * @param {SubmitEvent} event
  */
 function submitted(event) {
   const form = /** @type {HTMLFormElement | null} */ (near(event, "[data-mf-bulk-bar]"));
   const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
-  if (!form || !["download", "print"].includes(button?.value ?? "")) return;
+  if (!form || !["download", "print", "move", "share"].includes(button?.value ?? "")) return;
   const prints = button?.value === "print";
   event.stopPropagation();
   const token = form.closest("[data-mf-csrf]")?.getAttribute("data-mf-csrf");
   const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=csrf_token]"));
   if (field && token) field.value = token;
+  if (["move", "share"].includes(button?.value ?? "")) return void (form.target = "");
   form.target = prints || pending() || isWritten(doc) ? "_blank" : ""; // in this tab it would interrupt the uploads
   announce(prints ? _("Opening the print view in a new tab.") : _("Download started."), form);
 }
