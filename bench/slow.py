@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import urlsplit
 
@@ -36,6 +36,8 @@ def slow(bench: Bench) -> Iterator[Contest]:
         yield Contest("Others beside 32 slow uploads", "ms", {OURS: Figure.of(values)})
         values = [beside(slow_clients(site, site.address, 0, 64), ask) for _ in range(bench.rounds)]
         yield Contest("Others beside 64 half heads", "ms", {OURS: Figure.of(values)})
+        values = [beside(slow_readers(site, site.address, 80), ask) for _ in range(bench.rounds)]
+        yield Contest("Others beside 80 slow downloads", "ms", {OURS: Figure.of(values)})
         ask = asker(site, site.address, path="/healthz")
         values = [beside(heavy_pictures(site), ask) for _ in range(bench.rounds)]
         yield Contest("/healthz beside 24 pictures of 100 megapixels", "ms", {OURS: Figure.of(values)})
@@ -104,6 +106,35 @@ def slow_clients(
         stack.callback(stop.set)
         time.sleep(1)  # the server has them all by then
         yield
+
+
+@contextmanager
+def slow_readers(site: Site, address: str, count: int) -> Iterator[None]:
+    """Keep so many downloads of one account going slowly."""
+    token = api_tokens.create(site.world.actor(HEAVY), "Bench", api_tokens.WRITE)[1]
+    scan = samples.pdf(trailer="%" + "x" * BODY + "\n")
+    file = site.world.attach(site.world.record(email=HEAVY), "scan.pdf", scan, HEAVY)
+    head = request("GET", f"/api/v1/files/{file.id}/download", {"Authorization": f"Bearer {token}"})
+    db.session.rollback()
+    stop = threading.Event()
+    with ExitStack() as stack:
+        readers = [stack.enter_context(connected(address, None)) for _ in range(count)]
+        for reader in readers:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW // PIECES)
+            reader.sendall(head)
+        thread = threading.Thread(target=read_slowly, args=(readers, stop))
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(stop.set)
+        time.sleep(3)  # all are under way by then
+        yield
+
+
+def read_slowly(readers: Sequence[socket.socket], stop: threading.Event) -> None:
+    while not stop.wait(1 / PIECES):
+        for reader in readers:
+            with suppress(BlockingIOError):
+                reader.recv(SLOW // PIECES, socket.MSG_DONTWAIT)
 
 
 def connected(address: str, trust: ssl.SSLContext | None) -> socket.socket:

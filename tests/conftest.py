@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask_migrate import upgrade
 from hypothesis import HealthCheck, settings
@@ -23,6 +24,7 @@ from medfiles.antivirus.clamd import Clamd
 from medfiles.app import create_app
 from medfiles.database.session import db
 from medfiles.documents import detection
+from medfiles.links import rules
 from medfiles.previews import renderer
 from medfiles.record_types.declared import Registry
 from medfiles.sandbox.pool import Sandbox
@@ -39,6 +41,7 @@ PARTS = {
     "browser/test_translations": Part(6, together=True),
     "browser/": Part(3),
     "legacy/test_crashes": Part(4),
+    "links/test_states": Part(20),
     "operations/test_instance": Part(3),
     "sandbox/render/test_hostile": Part(4),
 }
@@ -56,6 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     memory.prefer()
     argon2.default_rounds, argon2.memory_cost = 1, 64  # so slow on purpose that a fifth of the time went by in it
+    rules.HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     config.addinivalue_line("markers", "database: also run with --database=postgres")
     config.addinivalue_line("markers", "database_when_full: also run with --database=postgres --full")
     config.addinivalue_line("markers", "only_full: too slow for anything but --full")

@@ -106,7 +106,7 @@ def test_limits_of_a_kind_of_record_are_overridden_by_a_file(tmp_path: Path) -> 
     changed = with_overrides(RECORD_TYPES, str(path))["visit"]
     assert (changed.max_size, changed.max_files) == (int(2.5 * MB), 3)
     assert (changed.accepts, changed.categories) == ((".pdf",), ("letter",))
-    assert with_overrides(RECORD_TYPES, str(path))["procedure"].max_files == 12
+    assert with_overrides(RECORD_TYPES, str(path))["procedure"].max_files == 200
 
 
 @pytest.mark.parametrize(

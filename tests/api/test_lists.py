@@ -279,7 +279,7 @@ def test_a_document_is_told_whole_and_nothing_of_the_inside(looked_at: Shelf) ->
     told = looked_at.by.get(looked_at.file).get_json()
     assert set(told) == {
         "id", "entity_type", "entity_id", "file_name", "file_type", "file_size", "sha256", "description", "category",
-        "document_date", "document_date_suggested", "uploaded_at", "created_at", "updated_at", "deleted_at",
+        "document_date", "document_date_suggested", "to_file", "uploaded_at", "created_at", "updated_at", "deleted_at",
         "uploaded_by", "preview", "pages", "scan", "original_name", "renamed_from",
     }  # fmt: skip
     assert told["uploaded_by"] == "nora@sample.example"

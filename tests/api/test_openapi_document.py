@@ -137,7 +137,10 @@ def test_an_older_address_says_so_in_its_answers(api: dict[str, Any]) -> None:
 
 def test_every_code_that_exists_is_explained() -> None:
     explained = {example.refusal.code for example in EXAMPLES.values()}
-    assert every_code() - explained == set()
+    assert every_code() - explained == ONLY_ON_PAGES
+
+
+ONLY_ON_PAGES = {"passcode-busy", "paused", "wrong-passcode"}  # of share links, which no script opens
 
 
 def every_code() -> set[str]:
@@ -289,6 +292,9 @@ def provoke_states(world: World, script: Script) -> None:
     for _ in range(2):
         script.ask("DELETE", f"/files/{left}")
     script.ask("PUT", f"/files/{left}/metadata", json={"category": "referral"})
+    script.ask("POST", f"/files/{left}/move", json={"to_type": "visit", "to_id": visit.id})
+    script.ask("POST", f"/files/{file}/take-back")
+    script.ask("POST", f"/visit/{visit.id}/take-back")
     for _ in range(2):
         script.ask("DELETE", f"/visit/{gone.id}")
     script.ask("PUT", f"/visit/{gone.id}", json={"reason": "Annual check-up", "date": "2026-05-12"})
@@ -298,7 +304,13 @@ def provoke_states(world: World, script: Script) -> None:
     import_lab_result(world, 900)
     script.ask("GET", "/lab-results/900/files")
     patient = world.patient()
-    script.ask("POST", f"/patients/{patient.id}/restore")
+    script.ask("DELETE", f"/patients/{patient.id}/photo")
+    script.ask("POST", f"/patients/{patient.id}/unarchive")
+    for _ in range(2):
+        script.ask("POST", f"/patients/{patient.id}/archive")
+    script.ask("PUT", f"/patients/{patient.id}", json={"gender": None})
+    for verb in ("unarchive", "purge", "restore"):
+        script.ask("POST", f"/patients/{patient.id}/{verb}")
     for _ in range(2):
         script.ask("DELETE", f"/patients/{patient.id}")
 
@@ -335,12 +347,15 @@ class Finder(Clamd):
 
 
 def provoke_scans(world: World, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = world.record()
+    record, other = world.record(), world.patient()
     file = world.attach(record)
     for scan in ("infected", "waiting"):
+        db.session.rollback()
         file.scan, file.uploaded_by = scan, None
         db.session.commit()
         script.ask("GET", f"/files/{file.id}/download")
+        script.ask("POST", f"/files/{file.id}/move", json={"to_type": "patient", "to_id": record.patient_id})
+        script.ask("POST", f"/visit/{record.id}/move", json={"patient_id": other.id})
     with monkeypatch.context() as scanned:
         parts = replace(world.parts, scanner=Finder("tcp://127.0.0.1:1", 1))
         scanned.setitem(world.app.extensions, "medfiles", parts)

@@ -57,7 +57,7 @@ def test_every_model_is_shown_with_its_fields(world: World, page: lxml.html.Html
 def test_the_fields_of_a_body_stand_with_its_operation(page: lxml.html.HtmlElement) -> None:
     [bulk] = page.xpath("//*[@id='op-change-many']")
     fields = [one.text_content() for one in bulk.xpath(".//dt/code")]
-    assert fields == ["action", "file_ids", "category", "document_date"]
+    assert fields == ["action", "file_ids", "category", "document_date", "to_type", "to_id"]
     assert "application/json or application/x-www-form-urlencoded: Metadata" in " ".join(
         page.xpath("//*[@id='op-edit']")[0].text_content().split()
     )

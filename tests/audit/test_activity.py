@@ -11,6 +11,7 @@ import medfiles
 from medfiles.audit import activity, event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.database.session import transaction
+from medfiles.errors import WrongPasscode
 from tests.support.factories import World
 
 PACKAGE = Path(medfiles.__file__).parent
@@ -53,6 +54,21 @@ def test_what_was_deleted_for_ever_still_tells_who_did_it(world: World, letter: 
     page = world.client().get(f"/patients/{letter.patient_id}/activity?document={letter.id}").text
     assert "Letter.pdf" not in page
     assert lines(world, letter, f"?document={letter.id}")[0] == f"You permanently deleted document {letter.id}"
+
+
+def test_readers_of_a_link_are_told_from_accounts(world: World, letter: Any) -> None:
+    made = world.link(letter, label="Dr. Placeholder", passcode="482107")
+    reader = world.reader()
+    with pytest.raises(WrongPasscode):
+        reader.open(str(made.token), "000000", None, None)
+    shared, opening = reader.open(str(made.token), "482107", "Front desk", None)
+    reader.describe(shared, opening, letter.id)
+    assert lines(world, letter)[:4] == [
+        "A reader with a link viewed “Letter.pdf”",
+        "“Front desk” (with a link) opened the share link for “Dr. Placeholder”",
+        "A reader with a link entered a wrong passcode for the share link for “Dr. Placeholder” denied",
+        "You created the share link for “Dr. Placeholder”",
+    ]
 
 
 def test_the_activity_is_filtered_by_kind_and_by_person(world: World, letter: Any) -> None:

@@ -23,16 +23,23 @@ from tests.support.factories import World
 # Flask-Security builds its forms as WTForms would no longer like them.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing SelectField choices as tuples:DeprecationWarning")
 # Calls that are part of an operation which another call records, or that show nothing of a patient.
-SILENT = {"documents.attach of a retry", "documents.cancel of what is still on its way"} | {
+SILENT = {
+    "documents.attach of a retry",
+    "documents.cancel of what is still on its way",
+    "links.choices of some",
+} | {
     f"{service}.{name}"
     for service, names in {
         "documents": "get count badges totals recent quarantined editable record_totals duplicate_of"
         " authorize_upload authorized_additional",
         "previews": "thumbnail",
+        "photos": "open",
         "searches": "marks",
-        "records": "patients patient_page shown_people find_people people_of trashed_patients level counts"
-        " timeline_totals editable titles",
+        "inbox": "unfiled",
+        "records": "patients patient_page shown_people find_people people_of trashed_patients trash_contents"
+        " pinned_people last_used archived_people level counts timeline_totals editable titles",
         "shares": "own invitations",
+        "links": "created_by_token",
     }.items()
     for name in names.split()
 }

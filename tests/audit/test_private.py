@@ -167,6 +167,10 @@ def earlier(make_world: Callable[..., World]) -> World:
 
 def test_a_sealed_log_of_the_earlier_format_verifies_after_the_upgrade(earlier: World) -> None:
     upgrade()
+    newest = db.session.scalars(select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1)).one()
+    checkpoint = earlier.parts.sealer.anchor.read()
+    assert checkpoint
+    assert (checkpoint.position, checkpoint.mac) == (newest.position, newest.mac)
     assert verified(earlier) is None
     last = OLD_LOG["audit_seals"][-1]
     [event] = earlier.events(action="reseal")

@@ -16,6 +16,7 @@ from tests.browser.chromium import launch
 from tests.browser.people import A_SECOND_LATER, TELL_BREACHES, Complaints, Person, Site, Turn, listening
 from tests.support.factories import World, at_work, make_app
 from tests.support.server import serve
+from tests.support.shared_installation import LIMITS
 from tests.support.tools import need
 
 NUMBERS = itertools.count(1)
@@ -37,6 +38,7 @@ def browser() -> Iterator[Browser]:
 def site(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     place = tmp_path_factory.mktemp("site")
     settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
+    settings["MEDFILES_ENTITIES"] = str(LIMITS)
     settings["MEDFILES_JOBS"] = "worker"  # there is none: thumbnails are rendered when a page asks for them
     with serve(settings) as address:
         yield Site(address, settings)

@@ -247,7 +247,6 @@ ACCOUNT_MENU = ":is(.mf-side, .mf-tabbar) summary:visible"
 ROW_MENU = press(".mf-row .mf-dots", ".mf-row-menu")
 EDIT_ROW = both(ROW_MENU, press(".mf-row-menu [data-mf-action=edit]", ".mf-edit [name=file_name]"))
 SAVE_ROW = ".mf-edit [data-mf-action=edit]"
-TOO_LARGE = then(BARE, allow_small_files_only, choose(photo(), shown=ROW.format("refused")))
 BADGES = [
     f"/documents/visit/{record}/badge?variant={variant}&size={size}"
     for record in ("{visit}", "{bare}")
@@ -266,14 +265,56 @@ def looked_at(kind: str, record: str, name: str, shown: str = SHOWN) -> State:
 
 SCAN = at("/documents/procedure/{scan}")
 LOOK = looked_at("procedure", "scan", "Discharge letter.pdf", DRAWN)
+SHARED = then(at("/s/{link}"), press("button[type=submit]", ".mf-shared-list"))
 SIGNED_OUT: Mapping[str, State] = {
     "sign-in": at("/sign-in"),
     "api": at("/api/v1/docs"),
     "api-unfolded": then(at("/api/v1/docs#conflict"), unfold),
     "sign-in-refused": then(at("/sign-in"), press("button[type=submit]", ".mf-summary")),
+    "shared-landing": at("/s/{link}"),
+    "shared-list": SHARED,
+    "shared-letter": then(SHARED, press(".mf-shared-list a:has-text('Discharge')", ".mf-shared-page")),
+    "shared-image": then(SHARED, press(".mf-shared-list a:has-text('Chest')", ".mf-shared-page")),
+    "shared-table": then(SHARED, press(".mf-shared-list a:has-text('Blood')", ".mf-shared-sheet")),
+    "shared-words": then(SHARED, press(".mf-shared-list a:has-text('Physio')", ".mf-prose")),
+    "shared-diary": then(SHARED, press(".mf-shared-list a:has-text('Sleep')", ".mf-look-text")),
+    "shared-gone": at("/s/made-up"),
 }
+
+
+def drop_into_inbox(page: Page) -> None:
+    files: list[FilePayload] = [
+        {"name": "Scan 1.txt", "mimeType": "text/plain", "buffer": b"Clinic letter. Patient: Ella Sample"},
+        {"name": "Scan 2.pdf", "mimeType": "application/pdf", "buffer": samples.pdf()},
+    ]
+    page.locator(".mf-inbox-add [data-mf-input]").set_input_files(files)
+    page.locator(".mf-inbox-item").nth(1).wait_for()
+
+
+def drop_on_home(page: Page) -> None:
+    page.evaluate("""() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(["Letter"], "Letter.txt", { type: "text/plain" }));
+      document.querySelector("h1").dispatchEvent(
+        new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+    }""")
+    page.locator("[data-mf-whose][open]").wait_for()
+
+
+INBOX = then(at("/patients/{patient}/inbox"), drop_into_inbox)
 SIGNED_IN: Mapping[str, State] = {
     "home": at("/"),
+    "home-whose": then(at("/"), drop_on_home),
+    "all-people": at("/patients"),
+    "share-choose": at("/patients/{patient}/share"),
+    "links": at("/links"),
+    "link": at("/links/{link_id}"),
+    "account-trash": at("/trash"),
+    "account-trash-purge": then(at("/trash"), press("[command=show-modal]", ".mf-ask[open]")),
+    "patient-archived": at("/patients/{archived}"),
+    "inbox": INBOX,
+    "inbox-more": then(INBOX, press(".mf-inbox-more-acts summary", ".mf-inbox-pop")),
+    "inbox-nothing-to-look-at": at("/inbox?need=1"),
     "patient": at("/patients/{patient}"),
     "patient-documents": at("/patients/{patient}/documents"),
     "patient-profile": at("/patients/{patient}/profile"),
@@ -304,6 +345,11 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet-purge": then(RECORD_TRASH, press("[data-mf-action=purge]", ".mf-ask[open]")),
     "queue-refused": then(BARE, choose(WRONG, EMPTY, shown=ROW.format("refused"))),
     "queue-no-room": then(BARE, hold_uploads, choose(*NINE, shown="[data-mf-code=too-many]")),
+    "queue-into-inbox": then(
+        opened("full", "insurances", "insurance"),
+        choose(GROWTH_AGAIN, shown=ROW.format("refused")),
+        press("[data-mf-together=inbox]", "[data-mf-elsewhere]"),
+    ),
     "queue-sending": then(BARE, hold_uploads, choose(*FILES, shown="[data-mf-status]:text('64%')")),
     "queue-waiting": then(
         BARE, fail("**/files*", headers={"Retry-After": "5"}), choose(*FILES, shown=ROW.format("waiting"))
@@ -315,8 +361,10 @@ SIGNED_IN: Mapping[str, State] = {
     "queue-signed-out": then(
         BARE, lambda page: page.context.clear_cookies(), choose(GROWTH, LETTER, shown="[data-mf-upload-signed-out]")
     ),
-    "queue-too-large": TOO_LARGE,
-    "queue-smaller": then(TOO_LARGE, press("[data-mf-smaller]", "[data-mf-offer]:not([hidden])")),
+    "queue-reduced-sending": then(
+        BARE, allow_small_files_only, hold_uploads, choose(photo(), shown=ROW.format("sending"))
+    ),
+    "queue-reduced": then(SHEET, allow_small_files_only, choose(photo(), shown=ROW.format("reduced"))),
     "queue-elsewhere": then(
         BARE, hold_uploads, choose(GROWTH, shown=ROW.format("sending")), press("[data-mf-close]", "#mf-uploads")
     ),
@@ -336,6 +384,9 @@ SIGNED_IN: Mapping[str, State] = {
     "sheet-form-held": then(NEW, choose(GROWTH, LETTER, shown=ROW.format("held"))),
     "sheet-form-errors": then(NEW, press(SAVE, ".mf-summary")),
     "sheet-form-marks": then(EDIT_RECORD, mark, choose(NOTE, shown=ROW.format("held"))),
+    "search-found": at("/search?q=letter&type=visit"),
+    "search-filter": then(at("/search?q=letter"), press(".mf-search-chips summary", ".mf-search-chips .mf-pop a")),
+    "search-dates": then(at("/search?q=letter"), press(".mf-search-chips details:last-of-type summary", "#mf-in-from")),
     "record": at("/visit/{visit}"),
     "record-shared": at("/visit/{shared}"),
     "record-trashed": at("/visit/{gone}"),
@@ -385,11 +436,19 @@ SIGNED_IN: Mapping[str, State] = {
     "records-undo": then(
         opened("doomed"), RECORD_MENU, press("#mf-sheet .mf-menu-square .mf-danger", "#mf-notices form")
     ),
+    "move-documents": then(LONG, tick(0, 2), press(".mf-bulk [value=move]", ".mf-moving")),
+    "move-record": at("/visit/{visit}/move"),
+    "document-seen": then(
+        at("/patients/{patient}/activity"),
+        press(".mf-trail-only", "a[href$='/seen']"),
+        press("a[href$='/seen']", ".mf-settings, .mf-empty-box"),
+    ),
 }
 # What a browser reports about an answer that a state is there to show.
 NOISY: Mapping[str, str] = {
     "sheet-list-failed": "503", "queue-waiting": "503", "queue-failed": "403", "queue-signed-out": "401",
     "queue-offline": "ERR_INTERNET_DISCONNECTED", "sheet-form-errors": "422", "record-form-errors": "422",
     "patient-form-errors": "422", "people-errors": "422", "token-errors": "422", "error": "404", "look-failed": "500",
+    "shared-gone": "404",
     "sheet-edit-row-conflict": "409", "sheet-form-conflict": "409", "patient-form-conflict": "409",
 }  # fmt: skip

@@ -96,6 +96,7 @@ def shown(host: Host, visit: Any, css: str, attributes: str) -> list[tuple[str, 
     expect(part.locator(".mf-edit")).to_be_visible()
     part.locator("input[name=file_ids]").first.check()
     page.mouse.move(0, 0)
+    page.wait_for_load_state("networkidle")  # thumbnails take their shape once they have loaded
     return look(page, INSIDE)
 
 
@@ -107,6 +108,7 @@ def asking(host: Host, visit: Any, css: str, attributes: str) -> list[tuple[str,
     part.locator(".mf-row").get_by_role("button", name="Delete permanently").first.click()
     expect(part.locator("dialog[open]")).to_be_visible()
     host.page.mouse.move(0, 0)
+    host.page.wait_for_load_state("networkidle")
     return look(host.page, INSIDE)
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.host import Host, documented, placeholder
 from tests.browser.people import Complaints, Person
+from tests.browser.uploads import kept
 from tests.browser.widget import pick
 
 FORM = """<form id="theirs" action="/host/saved"><label>Reason <input name="reason"></label>
@@ -47,8 +48,7 @@ def saved(host: Host, person: Person, patient: Any) -> Any:
 
 
 def stored(person: Person, visit: Any) -> dict[str, tuple[str | None, str | None]]:
-    files = [file for file in person.world.files() if file.entity_id == visit.id]
-    return {file.file_name: (file.category, file.description) for file in files}
+    return {file.file_name: (file.category, file.description) for file in kept(person, visit)}
 
 
 def test_files_are_uploaded_once_the_host_has_created_the_record(host: Host, person: Person) -> None:

@@ -119,6 +119,8 @@ def test_escape_closes_the_menu_of_a_record_before_its_sheet(page: Page, person:
     summary.press("ArrowDown")
     expect(sheet.get_by_role("link", name="View history")).to_be_focused()
     page.keyboard.press("ArrowDown")
+    expect(sheet.get_by_role("link", name="Move to another person…")).to_be_focused()
+    page.keyboard.press("ArrowDown")
     expect(sheet.get_by_role("button", name="Move visit to trash")).to_be_focused()
     page.keyboard.press("Escape")
     expect(sheet.get_by_role("link", name="View history")).to_be_hidden()

@@ -14,7 +14,7 @@ SMALL = """() => {
   const low = (one) => one.getBoundingClientRect().height < 43.5;
   const stretched = (one) => one.matches(".mf-stretch, .mf-look-link, .mf-skip, [type=checkbox], [type=radio]");
   const written = (one) => one.matches("p a, dd a, .mf-recent-record, .mf-link, .mf-brand");
-  return [...document.querySelectorAll("a, button, summary, select, input")]
+  return [...document.querySelectorAll(":is(a, button, summary, select, input):not(.mf-hidden)")]
     .filter((one) => one.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
     .filter((one) => low(one) && !stretched(one) && !written(one) && one.getBoundingClientRect().width > 1)
     .map((one) => one.outerHTML.slice(0, 160));

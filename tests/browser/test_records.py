@@ -128,7 +128,7 @@ def test_patient_moved_to_trash_is_back_with_everything_after_undo(page: Page, p
     page.get_by_text("More actions for").locator("..").click()
     page.get_by_role("button", name="Move patient to trash").click()
     expect(page).to_have_url("/")
-    expect(page.get_by_role("heading", name="Patients in the trash")).to_be_visible()
+    expect(page.get_by_role("link", name="1 patient in the trash")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page).to_have_url(patient)
     expect(page.get_by_role("link", name="Annual check-up")).to_be_visible()

@@ -2,15 +2,32 @@
 
 import json
 import re
+from collections.abc import Callable
+from datetime import date
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from flask_security import hash_password
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from medfiles.database.session import transaction
 from medfiles.models import PageText
 from medfiles.search import index
-from tests.browser.people import Person
-from tests.support import samples
+from tests.browser.people import Complaints, Person
+from tests.support import large_lists, samples
+
+PASSWORD = "a long enough password"
+# All layout shifts so far, also of the page as it was loaded.
+SHIFTS = """() => new Promise((done) => {
+  const told = new PerformanceObserver((list) => done(list.getEntries().reduce((sum, one) => sum + one.value, 0)));
+  told.observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(0), 500);
+})"""
+
+
+@pytest.fixture(autouse=True)
+def busy_renderers(complaints: Complaints) -> None:
+    """Beside other tests they may be: the page asks again."""
+    complaints.expect("503")
 
 
 def stored(person: Person) -> str:
@@ -84,3 +101,85 @@ def test_arrow_keys_move_through_the_results_and_escape_closes_them(page: Page, 
     page.keyboard.press("Escape")
     expect(page.locator("#mf-found a")).to_have_count(0)
     expect(page.locator("#mf-find")).to_be_focused()
+
+
+def scanned(person: Person, text: str = "MRI of the knee, examined 20 June 2019") -> None:
+    """A report with its text layer, read as the job reads it."""
+    record = person.world.record(
+        "procedure", person.patient(), person.email, procedure_name="Knee", date=date(2019, 7, 1)
+    )
+    file = person.world.attach(record, "MRI report.pdf", samples.pdf(1, text), person.email)
+    assert person.world.parts.reader.read(file.id)
+    person.world.documents(person.email).edit(file.id, {"document_date": "2019-06-20"})
+
+
+def test_a_close_up_shows_the_words_where_they_stand_without_moving_anything(
+    open_context: Callable[..., BrowserContext], person: Person
+) -> None:
+    scanned(person)
+    page = open_context(person, width=1280, height=800).new_page()
+    page.goto("/search?q=examined", wait_until="networkidle")
+    lens = page.locator(".mf-lens")
+    picture = lens.locator("img")
+    expect(picture).to_have_js_property("complete", True)
+    expect(lens.locator("svg")).to_have_attribute("viewBox", re.compile(r"^[\d.]+ [\d.]+ 700 253$"))
+    frame, mark = lens.bounding_box(), lens.locator("rect").bounding_box()
+    assert frame is not None
+    assert mark is not None
+    assert (frame["width"], frame["height"]) == (288, 104)
+    assert frame["x"] < mark["x"] < mark["x"] + mark["width"] < frame["x"] + frame["width"]
+    assert frame["y"] < mark["y"] < mark["y"] + mark["height"] < frame["y"] + frame["height"]
+    assert page.evaluate(SHIFTS) < 0.01
+
+
+def test_filters_are_chips_that_show_and_clear_one_by_one(page: Page, person: Person) -> None:
+    scanned(person)
+    page.goto("/search?q=mri")
+    chips = page.locator(".mf-search-chips")
+    chips.get_by_text("Type", exact=True).click()
+    chips.get_by_role("link", name="Procedures").click()
+    expect(chips.locator("> :first-child")).to_contain_text("Procedures")
+    chips.get_by_text("Date", exact=True).click()
+    chips.get_by_label("Date from").fill("2019-01-01")
+    chips.get_by_label("to", exact=True).fill("2019-12-31")
+    chips.get_by_role("button", name="Apply").click()
+    expect(chips.locator("[aria-current]")).to_have_count(2)
+    page.locator("#mf-find").fill("mri report")
+    expect(chips.get_by_role("link", name="Clear filters")).to_have_attribute("href", "/search?q=mri+report")
+    chips.get_by_role("link", name="Date: 2019").click()
+    expect(page).to_have_url("/search?q=mri+report&type=procedure")
+    chips.get_by_role("link", name="Clear filters").click()
+    expect(chips.locator("[aria-current]")).to_have_count(0)
+    expect(page.locator(".mf-result")).to_have_count(1)
+
+
+def test_from_signing_in_to_the_open_report_it_takes_three_presses_and_a_query_on_a_phone(
+    open_context: Callable[..., BrowserContext], person: Person
+) -> None:
+    scanned(person)
+    with transaction():
+        person.world.user(person.email).password = hash_password(PASSWORD)
+    page = open_context(width=390, height=844, touch=True).new_page()
+    page.goto("/sign-in")
+    page.get_by_label("Email").fill(person.email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").tap()
+    page.get_by_role("navigation", name="Main").locator("visible=true").get_by_role("link", name="Search").tap()
+    expect(page.locator("#mf-find")).to_be_focused()
+    page.keyboard.type("mri 2019")
+    page.get_by_role("link", name="MRI report").tap()
+    opened = page.locator("dialog.mf-look[open]")
+    expect(opened).to_contain_text("MRI report")
+    expect(opened.locator(".mf-look-page .mf-rings rect").first).to_be_attached()
+
+
+def test_the_field_that_finds_a_person_follows_what_is_typed(page: Page, person: Person) -> None:
+    large_lists.patients(person.world.user(person.email).id, 90_000, 30)
+    page.goto("/account")
+    page.locator("#mf-switch-side").press_sequentially("000000000007")
+    found = page.locator("#mf-switched-side a")
+    expect(found).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(found).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".mf-patient-name")).to_have_text("Patient 000000000007")

@@ -17,6 +17,7 @@ from tests.browser.states import SIGNED_IN, SIGNED_OUT
 from tests.support import pseudo_language
 from tests.support.factories import at_work, make_app
 from tests.support.server import serve
+from tests.support.shared_installation import LIMITS
 
 STATES = {name: state for name, state in {**SIGNED_OUT, **SIGNED_IN}.items() if not name.startswith("api")}
 # Text that people read, of which no part is left out on purpose, and which is wider or higher than its box.
@@ -64,7 +65,7 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 # Names of programs, formats and units, months, and words in names of the files that states add.
 NAMES = {
     *WORD.findall("medfiles chrome chromium headless linux clamav flask backup audit verify worker api"),
-    *WORD.findall("pdf docx xlsx jpg png txt csv dcm doc zip kb mb gb utc"),
+    *WORD.findall("pdf docx xlsx jpg png txt csv dcm doc zip kb mb gb utc tiff bmp gif xml json heic dicom word excel"),
     *WORD.findall("jan feb mar apr may jun jul aug sep sept oct nov dec"),
     *WORD.findall("photo letter holiday growth chart scan discharge summary"),
 }
@@ -77,7 +78,7 @@ def spoken(
     """A server that speaks the language, and an app of the same installation."""
     place = tmp_path_factory.mktemp("spoken")
     settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
-    settings["MEDFILES_JOBS"] = "worker"
+    settings |= {"MEDFILES_JOBS": "worker", "MEDFILES_ENTITIES": str(LIMITS)}
     with serve(settings, app="tests.support.pseudo_language:app") as address:
         app = make_app(settings, sandbox)
         yield address, app

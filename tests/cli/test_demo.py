@@ -110,9 +110,8 @@ def test_every_record_has_its_required_fields() -> None:
     assert [record for record in RECORDS if required[record.record_type] - record.fields.keys()] == []
 
 
-def test_there_are_empty_and_full_records_and_documents_with_and_without_a_description() -> None:
-    left = [TYPES[record.record_type].max_files - len(record.documents) for record in RECORDS]
-    assert min(left) == 0
+def test_there_are_records_with_few_and_many_documents_and_documents_with_and_without_a_description() -> None:
+    assert max(len(record.documents) for record in RECORDS) >= 5
     assert any(not record.documents for record in RECORDS)
     assert {document.description is None for _, document in FILES} == {True, False}
 

@@ -18,7 +18,7 @@ from medfiles.api.openapi import openapi
 from medfiles.sandbox.pool import Sandbox
 from tests.docs import pages
 from tests.support.factories import World, install
-from tests.support.server import ROOT, environment, serve
+from tests.support.server import ROOT, environment, reserved_port, serve
 from tests.support.tools import need
 
 GUIDE = ROOT / "docs" / "api.md"
@@ -51,10 +51,12 @@ def installed(
 ) -> Iterator[tuple[World, dict[str, str]]]:
     place = tmp_path_factory.mktemp("guide")
     settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
-    with install(settings, sandbox) as world:
-        for email in (READER, "other@example.org"):
-            world.user(email)
-        yield world, settings
+    with reserved_port() as port:
+        settings["MEDFILES_PUBLIC_URL"] = f"http://127.0.0.1:{port}"  # for share links
+        with install(settings, sandbox) as world:
+            for email in (READER, "other@example.org"):
+                world.user(email)
+            yield world, settings
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def typed(installed: tuple[World, dict[str, str]], tmp_path_factory: pytest.Temp
     need("curl")
     (tools / "curl").write_text(WRAPPER.format(curl=shutil.which("curl"), mark="="))
     (tools / "curl").chmod(0o755)
-    with serve(settings) as address:
+    with serve(settings, urlsplit(settings["MEDFILES_PUBLIC_URL"]).port or 0) as address:
         lines = [f"cd {ROOT}", *as_typed(address, desk)]
         environ = environment(settings) | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
         command = ["bash", "-e", "-u", "-o", "pipefail", "-c", "\n".join(lines)]

@@ -114,6 +114,16 @@ def test_rollback_keeps_documents_whose_older_file_was_altered(world: World, lab
     assert world.client().get(DOWNLOAD.format(gone.id), buffered=True).data == b"1"
 
 
+def test_rollback_keeps_documents_moved_to_another_record(world: World, lab: Any) -> None:
+    moved, back = (world.older_file(lab, f"{number}.txt", b"%d" % number) for number in range(2))
+    migrate(world)
+    visit, ids = world.record("visit", world.patient()), [document_of(one.id).id for one in (moved, back)]
+    world.moving().move_many(ids, world.kind(), visit.id)
+    world.moving().take_back(ids[1])
+    assert len(said(roll_back(world, "--json"))["kept"]) == 1
+    assert [(file.id, file.entity_type) for file in world.files()] == [(ids[0], "visit")]
+
+
 def test_rollback_deletes_previews(world: World, lab: Any) -> None:
     world.older_file(lab)
     migrate(world)

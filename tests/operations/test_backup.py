@@ -21,8 +21,9 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, IntegrityFailed, StorageError
 from medfiles.jobs import last_runs
 from medfiles.legacy.folder import folder_of
-from medfiles.models import EntityFile, SearchEntry, Visit
+from medfiles.models import EntityFile, Patient, PatientShare, SearchEntry, ShareLink, Visit
 from medfiles.operations import backup, database_dump, integrity, restore
+from medfiles.records.sharing import ShareService
 from medfiles.search import index
 from medfiles.storage import digest
 from medfiles.storage.durable import write_private
@@ -394,6 +395,35 @@ def test_api_tokens_of_a_version_without_suspension_are_revoked(lived_in: World)
     with db.engine.begin() as connection:
         assert restore._suspend_tokens(connection) == restore.Tokens(revoked=1)
         assert connection.execute(text("SELECT count(*) FROM api_tokens")).scalar() == 0
+    upgrade()
+
+
+def test_invitations_of_a_backup_are_not_restored(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
+    patient = db.session.scalars(select(Patient)).one()
+    shares = ShareService(lived_in.actor(), lived_in.parts.registry, lived_in.parts.storages)
+    shares.grant(patient.id, "vera@sample.example", "view")
+    save(lived_in, tmp_path)
+    bring(make_world(), tmp_path)
+    assert db.session.scalars(select(PatientShare.address)).all() == ["otto@sample.example"]
+
+
+def test_share_links_of_a_backup_end(lived_in: World, make_world: MakeWorld, tmp_path: Path) -> None:
+    file = next(file for file in lived_in.files() if file.deleted_at is None)
+    lived_in.link(file)
+    save(lived_in, tmp_path)
+    assert db.session.scalars(select(ShareLink.revoked_at)).all() == [None]
+    bring(make_world(), tmp_path)
+    assert None not in db.session.scalars(select(ShareLink.revoked_at)).all()
+
+
+def test_a_backup_of_a_version_without_invitations_keeps_its_shares(lived_in: World) -> None:
+    db.session.remove()
+    downgrade(revision="0012")
+    with db.engine.begin() as connection:
+        assert not restore._has_column(connection, "patient_shares", "accepted_at")
+    restore._settle(db.engine, [], "disk")
+    with db.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM patient_shares")).scalar() == 1
     upgrade()
 
 

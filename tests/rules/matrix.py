@@ -39,6 +39,19 @@ GET  /patients/{patient}/documents                 200 200
 GET  /patients/{patient}/profile                   200 200
 GET  /patients/{patient}/edit                      200 403
 POST /patients/{patient}/edit                      422 403
+GET  /patients/{patient}/export                    200 200
+GET  /patients/{patient}/photo                     200 200
+POST /patients/{patient}/photo                     422 403
+POST /patients/{patient}/photo/remove              303 403
+POST /patients/{patient}/pin                       303 303
+POST /patients/{patient}/unpin                     303 303
+GET  /patients/{patient}/share                     200 403
+POST /patients/{patient}/share                     422 403
+GET  /patients/{patient}/links                     200 403
+GET  /links/{link}                                 200 403
+POST /links/{link}/pause                           303 403
+POST /links/{link}/resume                          303 403
+POST /links/{link}/revoke                          303 403
 GET  /patients/{patient}/trash                     200 403
 GET  /patients/{patient}/activity                  200 403
 GET  /patients/{patient}/history                   200 403
@@ -75,6 +88,7 @@ POST /documents/{type}/{record}/bulk               200,422 200,404 action=downlo
 POST /documents/{type}/{record}/bulk               200,200 200,404 action=print&file_ids={file}
 POST /documents/{type}/{record}/bulk               200,422 200,404 action=print&all=1
 POST /documents/{type}/{record}/bulk               200,200 403,404 action=cancel&idempotency_key=some-try
+POST /documents/{type}/{record}/bulk               303,409 403,404 action=share&file_ids={file}
 GET  /documents/files/{file}/download              200,200,200 200,404,404
 GET  /documents/files/{file}/preview               200,200,200 200,404,404
 GET  /documents/files/{file}/text                  200,200,200 200,404,404
@@ -86,6 +100,19 @@ POST /documents/files/{file}/edit                  303,409,409 403,404,404
 POST /documents/files/{file}/delete                303,409,409 403,404,404
 POST /documents/files/{file}/restore               409,303,409 403,404,404
 POST /documents/files/{file}/purge                 409,303,303 403,404,404
+GET  /patients/{patient}/inbox                     200 403
+GET  /inbox/why?at={file}                          200,200,200 403,404,404
+POST /inbox/file                                   200 403 action=keep:{file}
+GET  /documents/files/{file}/move                  200,409,409 403,404,404
+POST /documents/files/{file}/move                  303,409,409 403,404,404 to_type=patient&to_id={patient}
+POST /documents/files/{file}/take-back             409,409,409 403,404,404
+GET  /documents/files/{file}/seen                  200,200,200 403,404,404
+POST /documents/{type}/{record}/bulk               200,409 403,404 action=move&file_ids={file}
+POST /documents/{type}/{record}/bulk               303,409 403,404 action=move&place=patient:{patient}&file_ids={file}
+POST /documents/{type}/{record}/bulk               303,303 403,404 action=take-back&file_ids={file}
+GET  /{type}/{record}/move                         200,409 403,404
+POST /{type}/{record}/move                         303,409 403,404 patient={patient}
+POST /{type}/{record}/take-back                    409,409 403,404
 GET  /documents/{type}/badges?ids={record}         200,200 200,200
 GET  /patient/{patient}                            308 308
 POST /patient/{patient}                            308 308
@@ -100,10 +127,15 @@ POST /documents/patient/{patient}/files            422 403
 POST /documents/patient/{patient}/bulk             200 403 action=cancel&idempotency_key=some-try
 """
 # For the owner of a patient or of a session: an editor is answered as a viewer is. A patient is restored right after it
-# was deleted.
+# was deleted, and unarchived right after it was archived; one that is not in the trash is not deleted permanently.
 PAGES_OF_OWNERS = """
 POST /patients/{patient}/delete                    303 403
 POST /patients/{patient}/restore                   303 403
+POST /patients/{patient}/purge                     409 403
+GET  /patients/{patient}/merge                     200 403
+POST /patients/{patient}/merge                     422 403
+POST /patients/{patient}/archive                   303 403
+POST /patients/{patient}/unarchive                 303 403
 GET  /patients/{patient}/people                    200 403
 POST /patients/{patient}/people                    422 403
 POST /account/sessions/{session}/end               303 404
@@ -112,8 +144,12 @@ POST /account/sessions/{session}/end               303 404
 PAGES_OF_ACCOUNTS = """
 GET /
 GET /patients
+GET /trash
+GET /patients?q=ella&quick=1
 GET /patients/new
 POST /patients/new
+GET /inbox
+GET /links
 GET /search
 GET /account
 POST /account/dates
@@ -145,6 +181,13 @@ GET /sign-in
 POST /sign-in
 GET /sign-in/code
 POST /sign-in/code
+GET /s/made-up
+POST /s/made-up/open
+GET /s/made-up/download
+GET /s/made-up/documents/1
+GET /s/made-up/documents/1/download
+GET /s/made-up/documents/1/thumbnail
+GET /s/made-up/documents/1/pages/1
 GET /healthz
 GET /readyz
 GET /metrics
@@ -157,6 +200,12 @@ GET /static/security/anything.css
 API = """
 GET    /patients/{patient}                         200 200
 PUT    /patients/{patient}                         200 403 patient
+GET    /patients/{patient}/export                  200 200
+GET    /patients/{patient}/photo                   200 200
+PUT    /patients/{patient}/photo                   204 403 photo
+DELETE /patients/{patient}/photo                   204 403
+POST   /patients/{patient}/pin                     200 200
+POST   /patients/{patient}/unpin                   200 200
 GET    /patients/{patient}/{plural}                200 200
 GET    /patients/{patient}/{type}                  200 200
 POST   /patients/{patient}/{type}                  201 403 record
@@ -183,16 +232,31 @@ PUT    /files/{file}/metadata                      200,409,409 403,404,404 metad
 DELETE /files/{file}                               200,409,409 403,404,404
 POST   /files/{file}/restore                       409,200,409 403,404,404
 POST   /files/{file}/purge                         409,204,204 403,404,404
+POST   /files/{file}/move                          200,409,409 403,404,404 to-patient
+POST   /files/{file}/take-back                     409,409,409 403,404,404
+POST   /{type}/{record}/move                       200,409 403,404 patient-id
+POST   /{type}/{record}/take-back                  409,409 403,404
 GET    /lab-result-files/{older}/download          200 200
 GET    /lab-result-files/{moved}/download          200 200
 DELETE /lab-result-files/{older}                   409 403
 DELETE /lab-result-files/{moved}                   200 403
+GET    /patients/{patient}/links                   200 403
+POST   /patients/{patient}/links                   201 403 link
+GET    /links/{link}                               200 403
+GET    /links/{link}/opens                         200 403
+POST   /links/{link}/pause                         200 403
+POST   /links/{link}/resume                        200 403
+DELETE /links/{link}                               200 403
 POST   /invitations/{share}/accept                 404 404
 DELETE /invitations/{share}                        404 404
 """
 API_OF_OWNERS = """
 DELETE /patients/{patient}                         200 403
 POST   /patients/{patient}/restore                 200 403
+POST   /patients/{patient}/purge                   409 403
+POST   /patients/{patient}/merge                   422 403 itself
+POST   /patients/{patient}/archive                 200 403
+POST   /patients/{patient}/unarchive               200 403
 GET    /patients/{patient}/shares                  200 403
 POST   /patients/{patient}/shares                  201 403 share
 DELETE /shares/{share}                             200 403
@@ -201,11 +265,15 @@ API_OF_ACCOUNTS = """
 GET    /search                                     200 200
 GET    /patients                                   200 200
 GET    /patients?trashed=1                         200 200
+GET    /patients?pinned=1                          200 200
 GET    /invitations                                200 200
 POST   /patients                                   201 201 patient
+GET    /inbox                                      200 200
+POST   /inbox/file                                 200 200 inbox
 POST   /files/batch-counts                         200 200 counts
 POST   /files/bulk                                 200 200 bulk
 """
+OF_THE_ACCOUNT = ("/pin", "/unpin")  # change what belongs to the account, and nothing of the patient
 FILE_STATES = ("active", "trashed", "record trashed", "purged", "absent")
 RECORD_STATES = ("active", "record trashed", "purged", "absent")
 OTHER_STATES = ("active", "absent")
@@ -249,7 +317,9 @@ class Operation:
         """Whether success changes something; some HTML forms only download or print."""
         if self.is_api:
             return self.method != "GET" and self.sent != "counts"
-        return self.method == "POST" and "action=download" not in self.sent and "action=print" not in self.sent
+        asks = "action=move" in self.sent and "&place=" not in self.sent
+        reads = asks or "action=download" in self.sent or "action=print" in self.sent
+        return self.method == "POST" and not reads
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.sent}"
@@ -300,11 +370,19 @@ def family_in(world: World, words: str = "") -> Family:
     family = Family(world, world.patient(first_name=words[:60] or "Ella"))
     world.client()
     edit = _edited_patient(world, family.patient, words[:50] or "Female")
+    set_photo(family)
     purged = {kind: _purged(world, kind, family.patient) for kind in KINDS}
     housekeeping.purge_expired(world.parts.registry, world.parts.storages, timedelta())
     for kind in KINDS:
         family.ids[kind] = _ids(family, kind, words) | purged[kind] | {"edit": edit}
     return family
+
+
+def set_photo(family: Family) -> None:
+    """Give the patient a photo, as far as the patient has none."""
+    patient = db.session.get_one(Patient, family.patient.id, populate_existing=True)
+    if patient.photo_key is None:
+        family.world.store_photo(patient)
 
 
 def _purged(world: World, kind: str, patient: Patient) -> dict[str, int]:
@@ -325,7 +403,9 @@ def _ids(family: Family, kind: str, words: str) -> dict[str, Any]:
         page_texts.store(sha256, 1, 1, "text-layer", words or "Letter", [Word("Letter", 0.1, 0.1, 0.2, 0.02)])
     world.documents().trash(trashed.id)
     world.records().delete(world.kind(kind), gone.id)
+    link = world.links().create(family.patient.id, [file.id]).link.id
     return {
+        "link": link,
         "type": kind, "plural": world.kind(kind).plural, "patient": family.patient.id, "sha256": file.sha256,
         **_account_ids(world), "change": change, "record": record.id, "file": file.id, "trashed": trashed.id,
         "record:record trashed": gone.id, "file:trashed": trashed.id, "file:record trashed": buried.id,
@@ -374,8 +454,13 @@ def fresh(family: Family, kind: str, path: str) -> dict[str, Any]:
         ids |= _account_ids(world)
     if "{moved}" in path:
         ids["moved"] = world.older_file(world.record("lab-result", family.patient), moved=True).id
+    if "link" in path:
+        ids["shared"] = world.store(world.record(kind, family.patient), "letter.txt")[0]
+        ids["link"] = world.links().create(family.patient.id, [ids["shared"]]).link.id
     if "share" in path:
         ids |= share_ids(family)
+    if "/photo" in path:
+        set_photo(family)
     db.session.rollback()  # the request reads what is committed
     return ids
 
@@ -409,9 +494,18 @@ def _body(app: Flask, operation: Operation, ids: Mapping[str, Any]) -> dict[str,
         "bytes": {
             "data": samples.pdf(), "content_type": RAW, "headers": {"Content-Disposition": disposition("letter.pdf")},
         },
+        "photo": {
+            "data": samples.SAMPLES[".jpg"](), "content_type": RAW,
+            "headers": {"Content-Disposition": disposition("photo.jpg")},
+        },
+        "itself": {"json": {"into": ids["patient"]}},
         "metadata": {"json": {"description": "Changed"}},
         "share": {"json": {"email": ids.get("email"), "level": "view", "expires_at": None}},
+        "link": {"json": {"file_ids": [ids.get("shared", ids["file"])]}},
         "counts": {"json": {"entity_type": ids["type"], "entity_ids": [ids["record"]]}},
+        "to-patient": {"json": {"to_type": "patient", "to_id": ids.get("patient")}},
+        "patient-id": {"json": {"patient_id": ids.get("patient")}},
+        "inbox": {"json": {"items": [{"file_id": ids["file"], "to_type": "patient", "to_id": ids["patient"]}]}},
         "bulk": {"json": {"action": "delete", "file_ids": [ids["file"]]}},
     }  # fmt: skip
     return bodies[operation.sent]

@@ -18,11 +18,16 @@ from medfiles.documents.rules import UploadMetadata, UploadPermit
 from medfiles.documents.service import DocumentService
 from medfiles.documents.uploading import UploadService
 from medfiles.errors import Forbidden, NotFound
+from medfiles.inbox.service import Filing, InboxService
 from medfiles.legacy import ids
+from medfiles.links.service import LinkService
 from medfiles.models import EntityFile, Patient
-from medfiles.permissions import Action
+from medfiles.permissions import Action, Actor
 from medfiles.previews.service import PreviewService, recipe
 from medfiles.records.listing import RecordListQuery
+from medfiles.records.merging import MergeService
+from medfiles.records.patients import PatientService
+from medfiles.records.photos import PhotoService
 from medfiles.records.service import RecordService
 from medfiles.records.sharing import ShareService
 from medfiles.records.timeline import TimelineQuery
@@ -62,10 +67,22 @@ class Things:
     require_admin: UploadPermit
     change_id: int  # the event of an edit of the patient
     away_id: int  # a patient in the trash
+    archived_id: int
+    other_id: int
+    unfiled_id: int  # a document in the inbox
+    link_id: int
 
     @property
     def texts(self) -> TextService:
         return self.world.texts()
+
+    @property
+    def inbox(self) -> InboxService:
+        return InboxService(self.world.actor(), **self.world._service())
+
+    @property
+    def links(self) -> LinkService:
+        return self.world.links()
 
     @property
     def searches(self) -> SearchService:
@@ -144,7 +161,19 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.patients": lambda on: on.records.patients(),
     "records.patient_page": lambda on: on.records.patient_page(None, 10)[0],
     "records.shown_people": lambda on: on.records.shown_people(12)[0],
+    "records.pinned_people": lambda on: on.records.pinned_people(12),
+    "records.pin_patient": lambda on: on.records.pin_patient(on.patient_id, False),
     "records.find_people": lambda on: on.records.find_people("", None, 50)[0],
+    "inbox.unfiled": lambda on: on.inbox.unfiled(),
+    "inbox.page": lambda on: on.inbox.page(None, None, 10).items,
+    "inbox.page of a patient": lambda on: on.inbox.page(on.patient_id, None, 10).items,
+    "inbox.file_many": lambda on: done(on.inbox.file_many([Filing(on.file.id, on.visit, on.record_id)])),
+    "inbox.file_many of what stays": lambda on: done(
+        on.inbox.file_many([Filing(on.unfiled_id, on.world.kind("patient"), on.patient_id)])
+    ),
+    "inbox.hand_over": lambda on: done(on.inbox.hand_over([on.file.id], on.patient_id)),
+    "inbox.keep": lambda on: on.inbox.keep(on.file.id),
+    "records.last_used": lambda on: on.records.last_used({on.patient_id}),
     "records.people_of": lambda on: on.records.people_of([on.patient_id]),
     "records.patient": lambda on: on.records.patient(on.patient_id),
     "records.level": lambda on: on.records.level(on.patient_id),
@@ -152,6 +181,16 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "records.edit_patient": lambda on: on.records.edit_patient(on.patient_id, PATIENT),
     "records.delete_patient": lambda on: on.records.delete_patient(on.patient_id),
     "records.trashed_patients": lambda on: on.records.trashed_patients(),
+    "merges.merge": lambda on: on.world.merges().merge(on.other_id, on.patient_id),
+    "photos.open": lambda on: on.world.photos().open(on.patient_id),
+    "photos.set": lambda on: set_photo(on),
+    "photos.remove": lambda on: on.world.photos().remove(on.patient_id),
+    "records.export_patient": lambda on: on.records.export_patient(on.patient_id),
+    "records.archived_people": lambda on: on.records.archived_people(),
+    "records.archive_patient": lambda on: on.records.archive_patient(on.patient_id),
+    "records.unarchive_patient": lambda on: on.records.unarchive_patient(on.archived_id),
+    "records.trash_contents": lambda on: on.records.trash_contents(),
+    "records.purge_patient": lambda on: on.records.purge_patient(on.away_id),
     "records.restore_patient": lambda on: on.records.restore_patient(on.away_id),
     "records.counts": lambda on: on.records.counts(on.patient_id),
     "records.list": lambda on: on.records.list(on.patient_id, on.visit),
@@ -180,11 +219,25 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "shares.grant": lambda on: on.shares.grant(on.patient_id, "max@sample.example", "view"),
     "shares.revoke": lambda on: on.shares.revoke(on.share_id),
     "shares.revoke of one's own": lambda on: on.reader.revoke(on.share_id),
+    "links.choices": lambda on: on.links.choices(on.patient_id),
+    "links.choices of some": lambda on: on.links.choices(on.patient_id, [on.file.id]),
+    "links.create": lambda on: on.links.create(on.patient_id, [on.file.id]),
+    "links.of_patient": lambda on: on.links.of_patient(on.patient_id),
+    "links.all": lambda on: on.links.all(),
+    "links.created_by_token": lambda on: on.links.created_by_token(1) or on.links.all(),
+    "links.get": lambda on: on.links.get(on.link_id),
+    "links.openings": lambda on: on.links.openings(on.link_id),
+    "links.pause": lambda on: on.links.pause(on.link_id),
+    "links.resume": lambda on: on.links.resume(on.link_id),
+    "links.revoke": lambda on: on.links.revoke(on.link_id),
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
-VERBS = "attach|cancel|edit|read|trash|restore|purge|categorise|date|across|create|delete|grant|revoke"
+VERBS = (
+    "attach|cancel|edit|file|hand|keep|pin_patient|read|trash|restore|purge|categorise|date|across|create|delete|"
+    "(un)?archive|set|remove|merge|grant|revoke|pause|resume"
+)
 WRITES = [name for name in CALLS if re.match(rf"\w+\.({VERBS})(_|\b)", name)]
-WITHOUT_ANSWER = {"documents.purge", "documents.cancel", "texts.read_again"}
+WITHOUT_ANSWER = {"documents.purge", "records.purge_patient", "documents.cancel", "texts.read_again"}
 # These speak of nothing but the leave to send bytes that `receive` gave, and `attach` asks the door again.
 WITH_LEAVE = {"documents.stage", "documents.refuse"}
 # These are for the account of an address that was invited, which has no access yet: tests/records/test_sharing.py.
@@ -192,6 +245,13 @@ OF_THE_INVITED = {"shares.invitations", "shares.accept", "shares.decline"}
 
 OF_ONESELF = {"texts.set_date_order"}  # a setting of the account
 OF_NOBODY = {"records.unused_hue"}  # the number of a color
+
+
+def set_photo(on: Things) -> Any:
+    content = samples.SAMPLES[".jpg"]()
+    staged = on.world.parts.storages.default.stage(len(content))
+    staged.write(content)
+    return on.world.photos().set(on.patient_id, staged, "photo.jpg")
 
 
 @pytest.fixture
@@ -213,12 +273,20 @@ def things(world: World) -> Things:
     world.share(patient, "otto@sample.example")
     world.user("max@sample.example")
     lab = world.record("lab-result", patient)
+    world.store_photo(patient)
+    records.pin_patient(patient.id)
     away = records.delete_patient(world.patient().id).id
+    archived = records.archive_patient(world.patient().id).id
+    other = world.patient().id
+    [unfiled] = world.store(patient, "scan.txt", to_file=True)
+    made = world.link(file)
+    world.reader().open(str(made.token), None, None, None)
     shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
     return Things(
         world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
         shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit, change, away,
+        archived, other, unfiled, made.link.id,
     )  # fmt: skip
 
 
@@ -231,14 +299,18 @@ def all_denied(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(permissions, "trashed_patients", lambda *_: select(Patient.id).where(false()))
     monkeypatch.setattr(permissions, "patients_for", lambda *_: select(Patient.id).where(false()))
     monkeypatch.setattr(permissions, "granted", lambda *_: [nobody])
+    given = permissions.parameters
+    monkeypatch.setattr(permissions, "parameters", lambda _: given(Actor(0, "nobody@sample.example")))
     monkeypatch.setattr(permissions, "can_view", lambda *_: false())
+    monkeypatch.setattr(permissions, "has_level", lambda *_: false())
 
 
 def verbs() -> set[str]:
     services = {
         "documents": (UploadService, DocumentService), "bulk": (BulkService,), "previews": (PreviewService,),
-        "searches": (SearchService,),
-        "records": (RecordService,), "shares": (ShareService,), "texts": (TextService,),
+        "searches": (SearchService,), "inbox": (InboxService,), "photos": (PhotoService,), "merges": (MergeService,),
+        "records": (PatientService, RecordService), "shares": (ShareService,), "texts": (TextService,),
+        "links": (LinkService,),
     }  # fmt: skip
     return {
         f"{name}.{verb}"

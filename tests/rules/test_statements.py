@@ -85,7 +85,7 @@ HTML_BOUNDS = {
     "home": 12,
     "patient page": 18,
     "next page of the timeline": 10,
-    "documents of a patient": 15,
+    "documents of a patient": 16,
     "download": 6,
     "badge batch": 3,
     "upload fragment": 24,

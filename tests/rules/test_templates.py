@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+BUTTON = re.compile(r"<button\b(?:\{\{.*?\}\}|[^>])*>", re.DOTALL)
 LITERAL_BEFORE_SAFE = re.compile(r"[\"']\s*\|\s*safe\b")
 
 
@@ -16,6 +17,14 @@ def markup(path: Path) -> str:
 
 def tags(path: Path) -> Iterator[str]:
     yield from re.findall(r"<[a-zA-Z](?:\"[^\"]*\"|'[^']*'|[^>\"'])*>", markup(path))
+
+
+def controls(text: str) -> Iterator[tuple[str, str]]:
+    """Return each button's tag, and the tag of the form around it or "" if there is none."""
+    for form, inside in re.findall(r"(<form\b(?:\{\{.*?\}\}|[^>])*>)(.*?)</form>|", text, flags=re.DOTALL):
+        yield from ((button, form) for button in BUTTON.findall(inside))
+    outside = re.sub(r"<form\b.*?</form>", "", text, flags=re.DOTALL)
+    yield from ((button, "") for button in BUTTON.findall(outside))
 
 
 def offending(pattern: str) -> dict[str, list[str]]:
@@ -35,6 +44,23 @@ def test_whatever_asks_by_htmx_says_where_the_answer_goes() -> None:
 
 def test_changes_are_posted() -> None:
     assert offending(r"\shx-(put|patch|delete)\b") == {}
+
+
+def test_controls_that_delete_are_known_to_the_guard_of_the_first_second() -> None:
+    deleting = re.compile(
+        r"url_for\([\"'](documents\.(delete|purge)|patients\.(delete|purge|remove_photo)|tokens\.revoke)"
+    )
+    guard = (ROOT / "static" / "js" / "guard.js").read_text()
+    classes = re.findall(r"\.(mf-[\w-]*danger[\w-]*)", guard)
+    found, unknown = 0, []
+    for path in TEMPLATES:
+        for button, form in controls(path.read_text()):
+            if 'type="submit"' in button and (deleting.search(button) or deleting.search(form)):
+                found += 1
+                if not any(re.search(rf"\b{name}(?![\w-])", button) for name in classes):
+                    unknown.append((path.name, button))
+    assert unknown == []
+    assert found >= 8
 
 
 def test_nothing_is_left_to_inheritance_or_script_in_attributes() -> None:

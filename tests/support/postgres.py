@@ -134,6 +134,7 @@ def free_port() -> int:
 
 
 def main() -> None:
+    os.umask(0o022)  # the other account must read the programs, whatever the umask of the process that needs them
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="medfiles-postgres-") as folder:
         cluster = prepare(Path(folder))

@@ -19,6 +19,7 @@ from werkzeug.test import encode_multipart
 
 from tests.support import samples
 from tests.support.server import flask, serve
+from tests.support.shared_installation import LIMITS
 
 EMAIL, PASSWORD = "maria@sample.example", "a long and quiet river"
 FILES = {"Letter.pdf": samples.pdf(), "Scan.jpg": samples.jpeg(), "Befund März.txt": samples.txt()}
@@ -71,7 +72,9 @@ class Reader:
         return " ".join(self.page.xpath("//h1")[0].text_content().split())
 
     def follow(self, words: str) -> None:
-        [link, *_] = [link for link in self.page.xpath("//a[@href]") if said(link).startswith(words)]
+        """Follow the first link that says this, of what the page is about, else of what is around it."""
+        links = [*self.page.xpath("//main//a[@href]"), *self.page.xpath("//a[@href]")]
+        [link, *_] = [link for link in links if said(link).startswith(words)]
         self.go(link.get("href"))
 
     def send(self, words: str, **entered: Any) -> None:
@@ -108,6 +111,7 @@ def files(*names: str) -> list[FileStorage]:
 def address(new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("plain")
     settings = {"MEDFILES_INSTANCE": str(place), "MEDFILES_DATABASE_URL": new_database(place), "MEDFILES_WORKERS": "1"}
+    settings["MEDFILES_ENTITIES"] = str(LIMITS)
     flask(settings, "medfiles", "user", "create", EMAIL, "--password-stdin", typed=PASSWORD)
     with serve(settings) as address:
         yield address

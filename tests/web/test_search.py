@@ -1,6 +1,7 @@
 """The search page, the results under the field of every page, and marks on the pages of a document."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from medfiles.database.session import db, transaction
 from medfiles.models import EntityFile, PageText
 from medfiles.search import index
 from tests.support.api_client import script
+from tests.support.clocks import SetClock
 from tests.support.factories import World, words
 
 OTTO = "otto@sample.example"
@@ -127,10 +129,18 @@ def test_what_is_foreign_is_as_absent(world: World, report: EntityFile) -> None:
     assert script(world, OTTO).get(with_filter).json == {"items": [], "total": 0, "next": None}
 
 
-def test_a_search_is_logged_once_for_each_patient_who_was_found(world: World, report: EntityFile) -> None:
+def test_a_search_is_logged_once_a_minute_for_each_patient_who_was_found_and_without_the_query(
+    world: World, report: EntityFile, set_clock: SetClock
+) -> None:
     for _ in range(2):
         world.browser().get("/search", q="knee")
-    assert [event.patient_id for event in world.events(action="search")] == [report.patient_id]
+    script(world).get("/search?q=knee")  # by a token, which is logged separately
+    events = world.events(action="search")
+    assert [event.patient_id for event in events] == [report.patient_id] * 2
+    assert not any("knee" in f"{event.details} {event.personal}" for event in events)
+    set_clock(timedelta(minutes=2))
+    world.browser().get("/search", q="knee")
+    assert len(world.events(action="search")) == 3
 
 
 def test_changes_are_found_at_once(world: World, report: EntityFile) -> None:

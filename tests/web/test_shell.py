@@ -133,7 +133,8 @@ def test_all_people_come_in_pages(world: World, page: Browser) -> None:
 def test_phones_have_the_same_places_without_script(world: World, page: Browser) -> None:
     patient = world.patient()
     [more] = tree(page.get("/")).cssselect(".mf-tabbar details")
-    assert [link.get("href") for link in more.cssselect("a")] == [f"/patients/{patient.id}", "/account"]
+    places = [link.get("href") for link in more.cssselect("a")]
+    assert places == [f"/patients/{patient.id}", "/links", "/account", "/trash"]
     assert more.cssselect("form")[0].get("action") == "/sign-out"
 
 

@@ -24,11 +24,12 @@ JOURNAL = "SELECT key FROM storage_journal"
 CHANGES = (
     "SELECT patient_id, entity_id, file_id, action FROM audit_events WHERE outcome = 'done' AND action IN"
     " ('attach', 'delete', 'restore', 'purge', 'cancel', 'delete-record', 'restore-record', 'delete-patient',"
-    " 'restore-patient') ORDER BY id"
+    " 'restore-patient', 'file', 'move-in', 'take-back') ORDER BY id"
 )
-STATES = {"attach": "live", "restore": "live", "delete": "trashed", "purge": "gone", "cancel": "gone"}
+PLACED = ("attach", "file", "move-in", "take-back")  # where a document belongs from then on
+STATES = {**dict.fromkeys(PLACED, "live"), "restore": "live", "delete": "trashed", "purge": "gone", "cancel": "gone"}
 Change = tuple[int, int | None, int | None, str]  # patient, record, document, action
-Paper = tuple[str, bool, str, str]  # SHA-256, in the trash, name, description
+Paper = tuple[str, bool, str, str, int, int]  # SHA-256, in the trash, name, description, patient, record
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,17 @@ class Document:
     def state(self) -> str:
         return "trashed" if self.trashed else "live"
 
+    @property
+    def places(self) -> frozenset[tuple[int, str]]:
+        """The document and action of the events that say where it belongs."""
+        return frozenset((self.id, action) for action in PLACED)
+
     def told(self, changes: Iterable["Change"]) -> str:
         """What the trail says of it: live, trashed or gone. All records are of one type."""
         own, with_record, with_patient = "gone", False, False
         for patient, record, number, action in changes:
+            if number == self.id and action in ("file", "move-in"):
+                continue  # it stays in the trash if it is moved with its record
             if number == self.id:
                 own, with_record = STATES[action], False
             elif number is None and patient == self.patient and action in ("delete-patient", "restore-patient"):
@@ -98,7 +106,9 @@ class Seen:
 
     def papers(self) -> frozenset[Paper]:
         """The documents as a reader knows them, whatever their keys are."""
-        return frozenset((one.sha256, one.trashed, one.name, one.description) for one in self.documents)
+        return frozenset(
+            (one.sha256, one.trashed, one.name, one.description, one.patient, one.record) for one in self.documents
+        )
 
     def always(self) -> Findings:
         """What holds at every instant, also before anything was reconciled."""
@@ -130,6 +140,9 @@ class Seen:
         for one in self.documents:
             if (said := one.told(self.changes)) != one.state:
                 yield f"document {one.id} is {one.state}, its trail says {said}"
+            placed = [(patient, record) for patient, record, of, action in self.changes if (of, action) in one.places]
+            if placed[-1:] != [(one.patient, one.record)]:
+                yield f"document {one.id} is with {one.patient}, {one.record}, its trail says {placed[-1:]}"
         last = {number: action for _, _, number, action in self.changes if number is not None}
         here = {one.id for one in self.documents}
         yield from (

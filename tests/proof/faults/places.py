@@ -81,10 +81,10 @@ def store_in(home: Path) -> Path:
 
 def furnished(world: World) -> Mapping[str, Any]:
     """A visit with two documents, one of them in the trash, a visit in the trash with two, and a token to work on them;
-    a patient who has long been in the trash, with a visit and two documents."""
-    patient, away = world.patient(), world.patient()
-    visit, gone, other = (world.record("visit", whose) for whose in (patient, patient, away))
-    for record in (gone, other):
+    a patient who has long been in the trash, with a visit and two documents; and one to whom a document was moved."""
+    patient, away, other = world.patient(), world.patient(), world.patient()
+    visit, gone, left = (world.record("visit", whose) for whose in (patient, patient, away))
+    for record in (gone, left):
         for name in ("Letter.txt", "Bill.txt"):
             world.attach(record, name)
     with patch.object(lifecycle, "LARGE", 0):
@@ -95,10 +95,13 @@ def furnished(world: World) -> Mapping[str, Any]:
         lifecycle.move_pending(world.parts.storages, world.parts.registry, one.id)
     live, trashed = (world.attach(visit, name).id for name in ("Plan.txt", "Old plan.txt"))
     world.documents().trash(trashed)
+    given = world.attach(visit, "Given.txt").id
+    world.moving().move(given, world.kind("patient"), other.id)
     _, token = api_tokens.create(world.actor("nora@sample.example"), "Script", api_tokens.WRITE, None, None)
     return {
         "visit": visit.id, "live": live, "trashed": trashed, "token": token, "room": world.kind("visit").max_files,
         "patient": patient.id, "gone": gone.id, "away": away.id,
+        "other": other.id, "given": given,
     }  # fmt: skip
 
 

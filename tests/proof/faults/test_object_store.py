@@ -28,6 +28,7 @@ LATER = LEASE + timedelta(minutes=1)
 LETTER = b"A letter that must not be lost.\n" * 400
 DONE = 200
 Verb = Callable[[World, int], object]
+State = tuple[bool, str, str]
 
 
 def upload(world: World, file_id: int) -> object:
@@ -47,6 +48,9 @@ VERBS: dict[str, Verb] = {
     "trash": lambda world, file_id: world.documents().trash(file_id),
     "restore": lambda world, file_id: world.documents().restore(file_id),
     "purge": lambda world, file_id: world.documents().purge(file_id),
+    "move": lambda world, file_id: world.moving().move(
+        file_id, world.kind("patient"), db.session.get_one(EntityFile, file_id).patient_id
+    ),
 }
 
 
@@ -107,16 +111,20 @@ def test_whatever_the_object_store_does_a_verb_is_done_or_not(
     report(f"object store: {verb}", tally)
 
 
-def state(world: World, storage: ObjectStorage) -> dict[int, tuple[bool, str]]:
-    """Of each document whether it is live, and what its bytes are now."""
+def state(world: World, storage: ObjectStorage) -> dict[int, State]:
+    """Of each document whether it is live, what its bytes are now, and what it belongs to."""
     return {
-        file.id: (file.deleted_at is None, hashlib.sha256(b"".join(storage.open(file.file_path))).hexdigest())
+        file.id: (
+            file.deleted_at is None,
+            hashlib.sha256(b"".join(storage.open(file.file_path))).hexdigest(),
+            file.entity_type,
+        )
         for file in world.files()
     }
 
 
 def wrong(
-    world: World, storage: ObjectStorage, verb: str, answer: int, file_id: int, before: dict[int, tuple[bool, str]]
+    world: World, storage: ObjectStorage, verb: str, answer: int, file_id: int, before: dict[int, State]
 ) -> Findings:
     rows = {file.id: file for file in world.files()}
     listed = {one.key for one in storage.keys()}
@@ -128,17 +136,20 @@ def wrong(
     lost += [f"document {at} has other bytes" for at in after if after[at][1] != rows[at].sha256]
     others = {at for at in before if at != file_id}
     lost += [f"document {at} changed" for at in others if before[at] != after.get(at)]
-    expected = {"upload": True, "read": True, "trash": False, "restore": True, "purge": None}[verb]
+    expected = {"upload": True, "read": True, "trash": False, "restore": True, "purge": None, "move": True}[verb]
+    place = "patient" if verb == "move" else "visit"
     is_now = after[file_id][0] if file_id in after else None
     half = []
     if answer == DONE and is_now != expected:
         half.append(f"done, and document {file_id} is {is_now}")
+    if answer == DONE and verb != "purge" and after[file_id][2] != place:
+        half.append(f"done, and document {file_id} belongs to a {after[file_id][2]}")
     if answer == DONE and verb == "upload" and len(after) != len(before) + 1:
         half.append("done, and there is no other document")
     if (
         answer != DONE
         and verb != "purge"
-        and after.get(file_id) not in (before[file_id], (expected, rows[file_id].sha256))
+        and after.get(file_id) not in (before[file_id], (expected, rows[file_id].sha256, place))
     ):
         half.append(f"{answer}, and document {file_id} is {after.get(file_id)}")
     return Findings(lost=(*lost,), unknown=(*sorted(unknown),), half=(*half,))

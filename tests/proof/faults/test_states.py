@@ -48,6 +48,7 @@ class Paper:
     sha256: str
     trashed: bool = False
     description: str = ""
+    away: bool = False  # moved from the visit to another patient
 
 
 Papers = dict[str, Paper]
@@ -67,7 +68,8 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.visit = self.world.record().id
+        record, other = self.world.record(), self.world.patient()
+        self.visit, self.other = record.id, other.id
         self.room = self.world.kind("visit").max_files
 
     @rule(crash=CRASHES)
@@ -98,6 +100,18 @@ class Machine(RuleBasedStateMachine):
         after = self.papers | {name: replace(self.papers[name], trashed=True)}
         self._do(lambda: self.world.documents().trash(number), after, crash)
 
+    @precondition(lambda self: self.has(trashed=False))
+    @rule(which=WHICH, crash=CRASHES)
+    def move(self, which: int, crash: Any) -> None:
+        """To another patient, or from there back to the visit if it has room."""
+        name, number = self._pick(which, trashed=False)
+        away = not self.papers[name].away
+        if not away and not self.has_room():
+            return
+        after = self.papers | {name: replace(self.papers[name], away=away)}
+        to = ("patient", self.other) if away else ("visit", self.visit)
+        self._do(lambda: self.world.moving().move(number, self.world.kind(to[0]), to[1]), after, crash)
+
     @precondition(lambda self: self.has(trashed=True) and self.has_room())
     @rule(which=WHICH, crash=CRASHES)
     def restore(self, which: int, crash: Any) -> None:
@@ -127,7 +141,7 @@ class Machine(RuleBasedStateMachine):
         self.tally.tried += 1
         seen = self._look()
         assert seen.always() == Findings()
-        assert papers_in(seen) == self.papers
+        assert self._papers_in(seen) == self.papers
 
     def teardown(self) -> None:
         """The next one begins with nothing."""
@@ -159,7 +173,7 @@ class Machine(RuleBasedStateMachine):
         except Crash:
             self.tally.answers[0] += 1
             db.session.remove()
-            found = papers_in(self._look())
+            found = self._papers_in(self._look())
             assert found in (self.papers, after)
             self.papers = found
             return False
@@ -184,11 +198,17 @@ class Machine(RuleBasedStateMachine):
         return any(paper.trashed == trashed for paper in self.papers.values())
 
     def has_room(self) -> bool:
-        return sum(not paper.trashed for paper in self.papers.values()) < self.room
+        return sum(not (paper.trashed or paper.away) for paper in self.papers.values()) < self.room
 
     def _pick(self, which: int, *, trashed: bool) -> tuple[str, int]:
         there = sorted((one.name, one.id) for one in self._look().documents if one.trashed == trashed)
         return there[which % len(there)]
+
+    def _papers_in(self, seen: Seen) -> Papers:
+        return {
+            one.name: Paper(one.sha256, one.trashed, one.description, one.patient == self.other)
+            for one in seen.documents
+        }
 
     def _look(self) -> Seen:
         db.session.rollback()
@@ -197,10 +217,6 @@ class Machine(RuleBasedStateMachine):
         if isinstance(storage, MemoryStorage):
             store = Objects({listed.key: digest(storage.open(listed.key)) for listed in storage.keys()})
         return invariants.look(self.world.app.config["MEDFILES_DATABASE_URL"], store)
-
-
-def papers_in(seen: Seen) -> Papers:
-    return {one.name: Paper(one.sha256, one.trashed, one.description) for one in seen.documents}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.database_when_full
 Report = Callable[[str, Tally], None]
 
 
-@pytest.mark.parametrize("verb", also_on_postgres(CHANGES, "trash", "upload"))
+@pytest.mark.parametrize("verb", also_on_postgres(CHANGES, "trash", "upload", "move"))
 def test_killed_at_any_system_call_a_verb_is_done_or_not(
     verbs_at_work: Forge, place: Place, verb: str, log: Path, extent: Extent, report: Report
 ) -> None:

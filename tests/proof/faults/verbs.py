@@ -57,6 +57,21 @@ def edit(app: Flask, facts: Facts) -> int:
     )
 
 
+def move(app: Flask, facts: Facts) -> int:
+    """To another patient, under which there is no record."""
+    to = f'{{"to_type": "patient", "to_id": {facts["other"]}}}'.encode()
+    return _ask(app, facts, "POST", f"/files/{facts['live']}/move", to, "application/json")
+
+
+def take_back(app: Flask, facts: Facts) -> int:
+    return _ask(app, facts, "POST", f"/files/{facts['given']}/take-back")
+
+
+def move_record(app: Flask, facts: Facts) -> int:
+    to = f'{{"patient_id": {facts["other"]}}}'.encode()
+    return _ask(app, facts, "POST", f"/visits/{facts['visit']}/move", to, "application/json")
+
+
 def trash_record(app: Flask, facts: Facts) -> int:
     return _large(app, facts, "DELETE", f"/visits/{facts['visit']}", facts["patient"])
 
@@ -124,12 +139,12 @@ def _reconciled(parts: Any, facts: Facts) -> tuple[journal.Swept, int, int]:
 VERBS: Mapping[str, Callable[[Flask, Facts], int]] = {
     one.__name__: one
     for one in (
-        upload, trash, restore, purge, edit, reconcile, open_and_seal, crowd,
+        upload, trash, restore, purge, edit, move, take_back, move_record, reconcile, open_and_seal, crowd,
         trash_record, restore_record, trash_patient, restore_patient, purge_patient,
     )
 }  # fmt: skip
 LARGE = ("trash_record", "restore_record", "trash_patient", "restore_patient", "purge_patient")
-CHANGES = ("upload", "trash", "restore", "purge", "edit", *LARGE)
+CHANGES = ("upload", "trash", "restore", "purge", "edit", "move", "take_back", "move_record", *LARGE)
 EVERY_DAY = (*CHANGES, "reconcile")  # in an order in which most succeed
 
 
