@@ -121,7 +121,7 @@ ESBUILD := $(BIN)/node node_modules/esbuild/bin/esbuild --bundle --minify --line
 
 assets: node_modules/npm.stamp
 	@$(ESBUILD) static/css/medfiles.css --external:vendor/* --outfile=static/dist/medfiles.css
-	@$(ESBUILD) static/js/medfiles.js --format=esm --outfile=static/dist/medfiles.js
+	@$(ESBUILD) static/js/medfiles.js static/js/shared.js --format=esm --outdir=static/dist
 	@$(BIN)/python -m tests.support.sprite
 	@cd static && LC_ALL=C sha256sum css/*.css js/*.js dist/*.css dist/*.js > dist/SHA256SUMS
 

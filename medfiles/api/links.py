@@ -52,8 +52,12 @@ class Link(Out):
 class CreatedLink(Link):
     """A new share link with its address, which cannot be retrieved later."""
 
-    url: str = doc("What to send to the reader", "https://records.example.org/s/h1jXyLw5Kq7w2Fnb0Zr8cT3vQ6mE9aPd4sUoRgIxYkA")
-    qr: str = doc("The text of its QR code", "https://records.example.org/s/h1jXyLw5Kq7w2Fnb0Zr8cT3vQ6mE9aPd4sUoRgIxYkA")
+    url: str = doc(
+        "What to send to the reader", "https://records.example.org/s/h1jXyLw5Kq7w2Fnb0Zr8cT3vQ6mE9aPd4sUoRgIxYkA"
+    )
+    qr: str = doc(
+        "The text of its QR code", "https://records.example.org/s/h1jXyLw5Kq7w2Fnb0Zr8cT3vQ6mE9aPd4sUoRgIxYkA"
+    )
 
 
 class LinkOpening(Out):

@@ -30,8 +30,8 @@ blueprint = Blueprint("shared", __name__, url_prefix="/s")
 COOKIE, IDLE_SECONDS = "medfiles-link", 30 * 60
 MOST_PAGES = 300  # pictures on one page
 CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PRIVACY = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 

@@ -35,7 +35,7 @@ function mark(frame, state) {
 /** @param {HTMLElement} frame @param {string} words error message */
 function explain(frame, words) {
   const template = /** @type {HTMLTemplateElement | null | undefined} */ (
-    frame.closest(".mf-look-in, .mf-print")?.querySelector("template[data-mf-broken]")
+    frame.closest(".mf-look-in, .mf-print, .mf-shared-main")?.querySelector("template[data-mf-broken]")
   );
   mark(frame, "failed");
   if (!template || frame.querySelector(".mf-look-broken")) return;

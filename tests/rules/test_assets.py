@@ -12,7 +12,8 @@ STATIC = ROOT / "static"
 SUMS = STATIC / "dist" / "SHA256SUMS"
 PARTS = sorted((STATIC / "css").glob("*.css"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
-BUNDLES = sorted((STATIC / "dist").glob("medfiles.*"))
+BUNDLES = sorted((*(STATIC / "dist").glob("*.css"), *(STATIC / "dist").glob("*.js")))
+ENTRIES = ("medfiles.js", "shared.js")
 NAMING_ICONS = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "medfiles").rglob("*.py"))
 LONGEST_LINE, LONGEST_FILE = 120, 300
 
@@ -30,7 +31,7 @@ def test_bundle_imports_every_stylesheet_once() -> None:
 
 
 def test_public_names_serve_the_bundles() -> None:
-    assert [bundle.name for bundle in BUNDLES] == ["medfiles.css", "medfiles.js"]
+    assert [bundle.name for bundle in BUNDLES] == ["medfiles.css", *ENTRIES]
     for bundle in (*BUNDLES, SPRITE):
         assert (STATIC / bundle.name).read_bytes() == bundle.read_bytes()
 
@@ -46,7 +47,7 @@ def test_icons_are_those_in_use() -> None:
 
 def test_every_script_is_imported() -> None:
     imported = {name for path in SCRIPTS for name in re.findall(r'(?:from|import) "\./([^"]+)";', path.read_text())}
-    assert sorted({*imported, "medfiles.js"}) == [path.name for path in SCRIPTS]
+    assert sorted({*imported, *ENTRIES}) == [path.name for path in SCRIPTS]
 
 
 WRITTEN = (*PARTS, *SCRIPTS, *sorted((ROOT / "templates").rglob("*.html")))

@@ -385,7 +385,7 @@ def test_a_busy_worker_outlives_its_parent_by_its_limits_at_most(tasks: str) -> 
     with parent(tasks, "print(sandbox.run('pid')['pid'], flush=True)\nsandbox.run('spin')") as process:
         worker = said(process)
         process.kill()
-        assert ended(worker, within=8)
+        assert ended(worker, within=50)  # a second of CPU time takes longer beside other work; `wall` would be 60
 
 
 def test_a_forked_process_starts_workers_of_its_own(tasks: str) -> None:
