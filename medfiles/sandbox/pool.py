@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from medfiles.errors import MedfilesError, Rejected, StorageError
+from medfiles.sandbox.output import Output
 
 log = logging.getLogger(__name__)
 START = "start"
@@ -137,10 +138,12 @@ class Worker:
         """Run a task. Files are passed as open descriptors, so that the worker needs no access to any other file."""
         self.jobs += 1
         paths = {name: value for name, value in arguments.items() if isinstance(value, Path)}
-        plain = {name: value for name, value in arguments.items() if name not in paths}
-        job = {"task": task, "arguments": plain, "files": list(paths)}
+        outputs = {name: value for name, value in arguments.items() if isinstance(value, Output)}
+        plain = {name: value for name, value in arguments.items() if name not in paths and name not in outputs}
+        job = {"task": task, "arguments": plain, "files": list(paths), "outputs": list(outputs)}
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(open_file(path)) for path in paths.values()]
+            files += [stack.enter_context(output.created()) for output in outputs.values()]
             return self._exchange(task, self.limits.wall, job, [file.fileno() for file in files])
 
     def stop(self) -> None:
@@ -214,7 +217,8 @@ class Sandbox:
     """A pool of up to `workers` processes, started on demand and shared by all threads.
 
     `tasks` lists modules or Python files, each with a table TASKS: name -> function(**arguments) -> dict. A Path
-    argument arrives as a binary file open for reading; all other arguments are sent as JSON.
+    argument arrives as a binary file open for reading, an `Output` as one open for writing too; all other arguments
+    are sent as JSON.
     """
 
     def __init__(

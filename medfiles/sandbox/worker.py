@@ -59,7 +59,8 @@ def serve(channel: socket.socket, tasks: Mapping[str, Task], settings: Mapping[s
 
 
 def perform(tasks: Mapping[str, Task], job: dict[str, Any], handles: list[int]) -> dict[str, Any]:
-    files = {name: os.fdopen(handle, "rb") for name, handle in zip(job["files"], handles, strict=True)}
+    modes = [(name, "rb") for name in job["files"]] + [(name, "r+b") for name in job["outputs"]]
+    files = {name: os.fdopen(handle, mode) for (name, mode), handle in zip(modes, handles, strict=True)}
     try:
         return tasks[job["task"]](**job["arguments"], **files)
     finally:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from medfiles.errors import StorageError
+from medfiles.sandbox.output import Output
 from medfiles.sandbox.pool import (
     PACKAGE,
     SPARE_AT,
@@ -30,7 +31,7 @@ from medfiles.sandbox.pool import (
 )
 
 TASKS = """
-import ctypes, os, socket, subprocess, sys, threading, time
+import ctypes, mmap, os, socket, subprocess, sys, threading, time
 
 def spin():
     while True: pass
@@ -48,6 +49,11 @@ def write(path):
     with open(path, "w") as file:
         file.write("x")
 
+def fill(output):
+    with mmap.mmap(output.fileno(), 0) as room:
+        room[:5] = b"drawn"
+        return {"room": len(room)}
+
 def thread():
     ran = []
     worker = threading.Thread(target=ran.append, args=(1,))
@@ -59,6 +65,8 @@ TASKS = {
     "pid": lambda: {"pid": os.getpid()},
     "echo": lambda **arguments: arguments,
     "first": lambda file: {"line": file.readline().decode()},
+    "fill": fill,
+    "grow": lambda output: {"written": output.seek(0, 2) and output.write(b"x") and output.flush()},
     "about": lambda: {"environment": dict(os.environ), "folder": os.getcwd(),
                       "modules": sorted(sys.modules)},
     "crash": lambda: ctypes.string_at(0),
@@ -171,6 +179,29 @@ def test_a_missing_path_is_the_stores_error_and_costs_no_worker(shared: Sandbox,
     pid = pid_of(shared)
     with pytest.raises(StorageError):
         shared.run("first", file=tmp_path / "absent")
+    assert pid_of(shared) == pid
+
+
+def test_an_output_is_a_new_file_that_the_task_fills(shared: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    assert shared.run("fill", output=Output(path, 100_000)) == {"room": 100_000}
+    assert path.read_bytes() == b"drawn" + bytes(99_995)
+
+
+def test_an_output_does_not_grow(shared: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    with pytest.raises(WorkerDied):
+        shared.run("grow", output=Output(path, 10))
+    assert path.stat().st_size == 10
+
+
+def test_an_output_replaces_no_file_and_needs_room(shared: Sandbox, tmp_path: Path) -> None:
+    kept, pid = tmp_path / "kept", pid_of(shared)
+    kept.write_text("kept")
+    for output in (Output(kept, 10), Output(tmp_path / "vast", 1 << 60), Output(tmp_path / "none" / "here", 10)):
+        with pytest.raises(StorageError):
+            shared.run("fill", output=output)
+    assert kept.read_text() == "kept"
     assert pid_of(shared) == pid
 
 
@@ -408,7 +439,7 @@ def test_a_stuck_worker_ends_itself_when_nobody_can_end_it(tasks: str) -> None:
             stderr=subprocess.DEVNULL,
         )
         ours.recv(4096)
-        ours.sendall(b'{"task": "hang", "arguments": {}, "files": []}\n')
+        ours.sendall(b'{"task": "hang", "arguments": {}, "files": [], "outputs": []}\n')
         assert process.wait(timeout=5) == -signal.SIGALRM
 
 
