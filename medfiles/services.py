@@ -20,6 +20,7 @@ from medfiles.previews.renderer import Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
+from medfiles.smart_links import story
 from medfiles.storage import Storages, open_storages
 from medfiles.texts import recognition
 from medfiles.texts.reading import TASKS as READING
@@ -121,7 +122,7 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
     confined = {"require_confinement": settings["MEDFILES_SANDBOX"] == "require"}
     instance, clamd = settings["MEDFILES_INSTANCE"], settings["MEDFILES_CLAMD"]
     sandbox = Sandbox(settings["MEDFILES_INSPECTORS"], limits=replace(INSPECTION_LIMITS, **confined))
-    tasks = (*renderer.TASKS, *READING)
+    tasks = (*renderer.TASKS, *READING, *story.TASKS)
     renderers = Sandbox(settings["MEDFILES_RENDERERS"], tasks, replace(renderer.LIMITS, **confined))
     engine = recognition.engine_for(settings["MEDFILES_OCR"], renderers, **confined)
     if engine is not None:

@@ -28,6 +28,7 @@ from medfiles.links import rules
 from medfiles.previews import renderer
 from medfiles.record_types.declared import Registry
 from medfiles.sandbox.pool import Sandbox
+from medfiles.smart_links import story
 from medfiles.texts import reading
 from tests.support import clamav, clocks, memory, postgres, seaweed
 from tests.support.extent import Extent, Part
@@ -228,7 +229,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def renderers() -> Iterator[Sandbox]:
     """Workers that draw previews, shared by all tests of a process."""
-    shared = Sandbox(1, (*renderer.TASKS, *reading.TASKS), renderer.LIMITS)
+    shared = Sandbox(1, (*renderer.TASKS, *reading.TASKS, *story.TASKS), renderer.LIMITS)
     yield shared
     shared.close()
 
