@@ -100,8 +100,12 @@ def build(
     """
     builder = _Builder(folder, renderers, converter)
     drawn = [builder.draw(number, paper) for number, paper in enumerate(papers)]
-    first = builder.typeset(cover, papers, drawn)
-    return Story(builder.merge(first, drawn), [one.pdf for one in drawn])
+    try:
+        path = builder.merge(builder.typeset(cover, papers, drawn), drawn)
+    except StoryFailed:
+        builder.drop_culprits(drawn)
+        path = builder.merge(builder.typeset(cover, papers, drawn), drawn)
+    return Story(path, [one.pdf for one in drawn])
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class _Builder:
     def _drawn(self, number: int, paper: Paper) -> Drawn:
         path, original = self.folder / f"{number}.pdf", paper.original
         answer = self._fill(
-            "draw", path, room_for(original), most_for(original), file=original, media_type=paper.media_type
+            "draw", path, 2 * room_for(original), most_for(original), file=original, media_type=paper.media_type
         )
         return Drawn(path, number_of(answer, "pages", MOST_PAGES), room_for(path)) if answer else Drawn()
 
@@ -153,6 +157,7 @@ class _Builder:
 
     def _fill(self, task: str, path: Path, room: int, most: int, **arguments: Any) -> dict[str, Any]:
         """Let a task fill a new file, with more room if it needs it. Return its answer, or {} if there is none."""
+        path.unlink(missing_ok=True)
         answer = self.renderers.run(task, output=Output(path, room), **arguments)
         if "needs" in answer:
             path.unlink()
@@ -196,6 +201,15 @@ class _Builder:
         ]
         entries = [entry(paper, one) for paper, one in pairs]
         return {"documents": documents, "cover": contents(cover, entries)}
+
+    def drop_culprits(self, drawn: Sequence[Drawn]) -> None:
+        """Forget the PDFs that cannot even be merged alone."""
+        for one in drawn:
+            try:
+                if one.pdf:
+                    self.merge(one.pdf, [])
+            except StoryFailed:
+                one.pdf, one.pages, one.words = None, 0, None
 
     def merge(self, first: Path, drawn: Sequence[Drawn]) -> Path:
         """Put all PDFs behind the first, and return the story."""
@@ -265,7 +279,7 @@ def contents(cover: Cover, entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "title": gettext("Documents of %(patient)s", patient=cut(cover.patient, LONGEST_LINE)),
         "facts": [fact for fact in facts if fact],
-        "note": cut(cover.note or "", LONGEST_NOTE),
+        "note": {"words": gettext("Note"), "text": cut(cover.note, LONGEST_NOTE)} if cover.note else None,
         "heading": gettext("Contents"),
         "entries": entries,
         "absent": gettext("See the share link") if cover.link else gettext("Not in this file"),

@@ -103,8 +103,10 @@ def contents(asked: dict[str, Any], entries: list[dict[str, Any]], own: int, fon
     for fact in asked["facts"]:
         sheets.text(fact, Place(MARGIN, SIZE, GRAY))
     if asked["note"]:
-        sheets.skip(14)
-        sheets.text(asked["note"], Place(MARGIN, 11))
+        sheets.skip(20)
+        sheets.text(asked["note"]["words"], Place(MARGIN, 13))
+        sheets.skip(4)
+        sheets.text(asked["note"]["text"], Place(MARGIN, 11))
     sheets.skip(20)
     sheets.text(asked["heading"], Place(MARGIN, 13))
     sheets.skip(8)

@@ -1,5 +1,6 @@
 """Stories of generated documents, and what their pages show."""
 
+import random
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from PIL import Image
 
 from medfiles.sandbox.pool import Sandbox
 from medfiles.smart_links.story import Cover, Paper, Story, build
+from tests.support import samples
 
 PDF, JPEG, PNG = "application/pdf", "image/jpeg", "image/png"
 COVER = Cover(
@@ -56,6 +58,12 @@ class Maker:
 @pytest.fixture
 def make(renderers: Sandbox, tmp_path: Path) -> Maker:
     return Maker(renderers, tmp_path)
+
+
+def photo(width: int = 3000, height: int = 4000, seed: int = 1, *, progressive: bool = False) -> bytes:
+    """Noise as a JPEG of several megabytes."""
+    noise = Image.frombytes("RGB", (width // 4, height // 4), random.Random(seed).randbytes(width * height // 16 * 3))
+    return samples.encoded(noise.resize((width, height)), "JPEG", quality=88, progressive=progressive)
 
 
 def pages(path: Path | None) -> list[str]:

@@ -64,11 +64,13 @@ def words(file: BinaryIO, media_type: str, output: BinaryIO) -> dict[str, Any]:
 
 @refusing
 def merge(file: BinaryIO, ends: list[int], output: BinaryIO) -> dict[str, Any]:
-    """Append PDFs to the first. They are one behind the other in the file; `ends` says where each ends."""
-    first, *others = [file.read(end - start) for start, end in pairwise([0, *ends])]
-    story = pypdfium2.PdfDocument(first)
-    for content in others:
-        append(story, content)
+    """Join PDFs, which are one behind the other in the file; `ends` says where each ends.
+
+    The first is no exception: PDFium crashes when it saves pages that were added to a document it has read.
+    """
+    story = pypdfium2.PdfDocument.new()
+    for start, end in pairwise([0, *ends]):
+        append(story, file.read(end - start))
     return {"pages": len(story), "size": Room(output).save(story)}
 
 
