@@ -15,7 +15,13 @@ FONTS = {
     "text": ("fontpkg_arimo", "files/Arimo[wght].ttf"),
     "wide": ("cvttf_NotoSansCJK_Regular", "NotoSansCJKtc-Regular.otf"),
 }
-PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from medfiles.smart_links.typesetting import main; main()"
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+sys.modules["numpy"] = None  # optional for fpdf2, and a quarter of its start time
+from medfiles.smart_links.typesetting import main
+main()
+"""
 
 
 class StoryFailed(NotChecked):

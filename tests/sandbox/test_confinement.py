@@ -17,6 +17,7 @@ import pytest
 from medfiles.previews import renderer
 from medfiles.sandbox import confinement, system_calls
 from medfiles.sandbox.media_types import BY_EXTENSION
+from medfiles.sandbox.output import Output
 from medfiles.sandbox.pool import (
     INSPECTION,
     INSPECTION_LIMITS,
@@ -27,6 +28,7 @@ from medfiles.sandbox.pool import (
     WorkerUnavailable,
     missing_layers,
 )
+from medfiles.smart_links import story
 from tests.sandbox import hostile_calls
 from tests.sandbox.hostile_calls import ATTACKS, COLUMN, FILES, TURNED_AWAY, Victim, possible
 from tests.support import samples
@@ -224,6 +226,23 @@ def test_every_format_goes_through_and_nothing_is_imported_after_the_start(
         assert sandbox.run("late imports")["names"] == before
     unreadable = {name for name, kind in kinds.items() if kind is None}
     assert {name for name in unreadable if not name.startswith("broken")} - {".doc", ".xls"} == set()
+
+
+def test_every_format_becomes_a_pdf_and_nothing_is_imported_after_the_start(tmp_path: Path) -> None:
+    recording, document = tmp_path / "recording.py", tmp_path / "document"
+    recording.write_text(RECORDING)
+    patient = replace(renderer.LIMITS, start=300, wall=300)
+    with running(*story.TASKS, str(recording), limits=patient) as sandbox:
+        before = sandbox.run("late imports")["names"]
+        for number, (name, content) in enumerate(documents().items()):
+            document.write_bytes(content)
+            row = BY_EXTENSION[Path(f"x{name}").suffix]
+            if row.previewer == "pdf":
+                sandbox.run("measure", file=document)
+            elif row.previewer != "dicom":
+                task, output = "draw" if row.previewer == "image" else "words", Output(tmp_path / str(number), 1 << 24)
+                sandbox.run(task, file=document, media_type=row.name, output=output)
+        assert sandbox.run("late imports")["names"] == before
 
 
 def test_a_worker_reports_its_layers() -> None:
