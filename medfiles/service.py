@@ -24,7 +24,7 @@ ALLOWED_WHEN_ARCHIVED = frozenset(
     (
         *event_log.LOOKED,
         *("archive-patient", "unarchive-patient", "delete-patient", "restore-patient", "purge-patient"),
-        *("revoke-link", "unshare"),
+        *("revoke-link", "end-smart-link", "unshare"),
         *("pin-patient", "unpin-patient"),  # belong to the account
     )
 )

@@ -21,6 +21,8 @@ from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.overrides import with_overrides
 from medfiles.sandbox.pool import INSPECTION_LIMITS, ConcurrencyLimit, Sandbox
 from medfiles.smart_links import story
+from medfiles.smart_links.building import Builder
+from medfiles.smart_links.crypto import Wrapping
 from medfiles.storage import Storages, open_storages
 from medfiles.texts import recognition
 from medfiles.texts.reading import TASKS as READING
@@ -101,6 +103,7 @@ class Services:
     longest: timedelta  # end a session after this time, even if active
     readiness: Readiness  # checks that documents can be stored
     tally: Tally  # the documents as the status page counts them
+    wrapping: Wrapping  # protects the stored keys of SMART Health Links
 
     @property
     def renderer(self) -> Renderer:
@@ -109,6 +112,10 @@ class Services:
     @property
     def reader(self) -> Reader:
         return Reader(self.renderer, self.engine)
+
+    @property
+    def smart_link_builder(self) -> Builder:
+        return Builder(self.storages, self.renderers, self.converter, self.wrapping)
 
 
 def storages_of(settings: Mapping[str, Any]) -> Storages:
@@ -150,4 +157,5 @@ def build(settings: Mapping[str, Any], record_types: Iterable[RecordType]) -> Se
         longest=timedelta(hours=settings["MEDFILES_SESSION_HOURS"]),
         readiness=Readiness(),
         tally=Tally(),
+        wrapping=Wrapping.derive(config.secret_key(settings)),
     )

@@ -28,7 +28,7 @@ from medfiles.links import rules
 from medfiles.previews import renderer
 from medfiles.record_types.declared import Registry
 from medfiles.sandbox.pool import Sandbox
-from medfiles.smart_links import story
+from medfiles.smart_links import building, story
 from medfiles.texts import reading
 from tests.support import clamav, clocks, memory, postgres, seaweed
 from tests.support.extent import Extent, Part
@@ -43,6 +43,7 @@ PARTS = {
     "browser/": Part(3),
     "legacy/test_crashes": Part(4),
     "links/test_states": Part(20),
+    "smart_links/test_states": Part(20),
     "operations/test_instance": Part(3),
     "sandbox/render/test_hostile": Part(4),
 }
@@ -60,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     memory.prefer()
     argon2.default_rounds, argon2.memory_cost = 1, 64  # so slow on purpose that a fifth of the time went by in it
+    building.WAIT_SECONDS = 0  # jobs run when a test says so
     rules.HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     config.addinivalue_line("markers", "database: also run with --database=postgres")
     config.addinivalue_line("markers", "database_when_full: also run with --database=postgres --full")

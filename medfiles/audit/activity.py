@@ -195,6 +195,16 @@ ACTIONS = {  # done, refused or failed, icon; the thing is a document, record or
         "link",
     ),
     "create-link": (N_("%(who)s created %(thing)s"), N_("%(who)s tried to create %(thing)s"), "link"),
+    "create-smart-link": (
+        N_("%(who)s created a SMART Health Link of %(thing)s"),
+        N_("%(who)s tried to create a SMART Health Link of %(thing)s"),
+        "qr-code",
+    ),
+    "end-smart-link": (
+        N_("%(who)s ended a SMART Health Link of %(thing)s"),
+        N_("%(who)s tried to end a SMART Health Link of %(thing)s"),
+        "qr-code",
+    ),
     "pause-link": (N_("%(who)s paused %(thing)s"), N_("%(who)s tried to pause %(thing)s"), "link"),
     "resume-link": (N_("%(who)s resumed %(thing)s"), N_("%(who)s tried to resume %(thing)s"), "link"),
     "revoke-link": (N_("%(who)s revoked %(thing)s"), N_("%(who)s tried to revoke %(thing)s"), "link"),

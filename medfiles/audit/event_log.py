@@ -34,8 +34,8 @@ BY_LINK = {"preview": "view-by-link", "download": "download-by-link"}  # what re
 OPENED = ("download", "preview", "view", *BY_LINK.values())
 EDITS = ("edit", "edit-patient", "edit-record")
 ACCESS = (
-    "accept-share", "confirm-token", "create-link", "create-token", "decline-share", "open-link", "pause-link",
-    "resume-link", "revoke-link", "revoke-token", "share", "unshare",
+    "accept-share", "confirm-token", "create-link", "create-smart-link", "create-token", "decline-share",
+    "end-smart-link", "open-link", "pause-link", "resume-link", "revoke-link", "revoke-token", "share", "unshare",
 )  # fmt: skip
 ACCOUNT_CHANGES = (  # restoring an earlier backup undoes these
     "change-password", "create-account", "disable-account", "enable-account", "make-admin", "revoke-token",

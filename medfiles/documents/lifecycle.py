@@ -18,7 +18,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from medfiles.audit import event_log
 from medfiles.clock import now
 from medfiles.database.session import db, read, transaction
-from medfiles.documents import take_back
+from medfiles.documents import smart_copies, take_back
 from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.i18n import N_, gettext
 from medfiles.jobs import queue as jobs
@@ -79,6 +79,7 @@ def mark_trashed(actor: Actor, files: Sequence[EntityFile], record: RecordMixin 
 
     A `record` is trashed together with its documents and gets the same deletion time.
     """
+    smart_copies.end_of_documents([file.id for file in files])
     at = now() if record else None
     for row in _with(record, files):
         row.deleted_at, row.deleted_by = at or now(), actor.user_id
@@ -116,6 +117,8 @@ def trash_all(actor: Actor, record_type: RecordType, record: RecordMixin, number
 
     The documents keep their keys until a job has moved the bytes. The record's audit event covers all of them.
     """
+    of_record = _of_record(record_type.name, record.id, record.deleted_at)
+    smart_copies.end_of_documents(select(EntityFile.id).where(*of_record))
     _change_all(record_type, record, number, now(), actor.user_id, rounds.current())
 
 
@@ -145,6 +148,7 @@ def _of_record(entity_type: str, entity_id: int, deleted_at: datetime | None) ->
 def trash_patient(actor: Actor, patient: Patient) -> None:
     """Trash a locked patient, in the open transaction. The rows of the patient's records and documents stay as is."""
     patient.deleted_at, patient.deleted_by, patient.deleted_round = now(), actor.user_id, rounds.current()
+    smart_copies.end_of_patient(patient.id)
     jobs.enqueue(jobs.MOVE, patient.id)
 
 
@@ -227,6 +231,7 @@ def delete_rows(files: Sequence[EntityFile]) -> Sequence[str]:
     ids = [file.id for file in files]
     index.drop_documents(ids)
     take_back.forget(ids)
+    smart_copies.end_of_documents(ids)
     for file in files:
         journal.release(file.storage, [file.file_path])
         db.session.delete(file)

@@ -11,7 +11,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget, subject_of
 from medfiles.clock import now
 from medfiles.database.session import db
-from medfiles.documents import lifecycle
+from medfiles.documents import lifecycle, smart_copies
 from medfiles.documents.bulk import BulkService, Check, Result, Task
 from medfiles.documents.move_rules import is_in, new_key
 from medfiles.documents.quota import require_quota
@@ -147,9 +147,13 @@ class TransferService(BulkService):
 
 
 def leave_links(file_ids: Sequence[int]) -> None:
-    """Remove documents that get another patient from share links, in the open transaction."""
+    """Remove documents that get another patient from share links, in the open transaction.
+
+    SMART Health Links that hold them end.
+    """
     named = update(ShareLinkDocument).where(ShareLinkDocument.file_id.in_(file_ids))
     db.session.execute(named.values(removed_at=now()), execution_options={"synchronize_session": False})
+    smart_copies.end_of_documents(file_ids)
 
 
 def log_moves(actor: Actor, moves: Iterable[tuple[AuditTarget, AuditTarget, bool]]) -> None:

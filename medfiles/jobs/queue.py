@@ -20,6 +20,7 @@ from medfiles.models import Job
 
 WARM, SCAN = "warm", "scan"  # for one document each: create its thumbnail, scan it for malware
 TEXT = "text"  # for one document: read its text and suggest its date
+SMART = "smart"  # for one SMART Health Link: encrypt its documents
 MOVE = "move"  # for one patient: move the bytes of documents whose rows were trashed or restored without them
 PURGE_PATIENT = "purge-patient"  # for one patient in the trash: delete the patient and everything below permanently
 SEARCH = "search"  # rebuild the search index

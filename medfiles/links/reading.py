@@ -92,14 +92,14 @@ class LinkReader:
         reader = rules.checked_name("reader", reader, gettext("The name"))
         shared, key = self.find(token), secrets.token_hex(8)
         if shared.link.passcode_hash is not None:
-            self._check_passcode(shared.link, shared.link.passcode_hash, passcode or "")
+            self.check_passcode(shared.link, shared.link.passcode_hash, passcode or "")
             shared = self.find(token)
         target = AuditTarget(
             shared.link.patient_id, LINK, shared.link.id, name=shared.link.label, reader=reader,
             address=rules.shortened(self.address),
         )  # fmt: skip
         with transaction():
-            self._record("open-link", target, key, browser=browser)
+            self.record("open-link", target, key, browser=browser)
         return self.find(token), key
 
     def describe(
@@ -145,7 +145,7 @@ class LinkReader:
         end_read()
         if not known:
             with transaction(ASYNCHRONOUS):
-                self._record(action, target, opening)
+                self.record(action, target, opening)
         return content
 
     def _content(self, file: EntityFile) -> DocumentContent:
@@ -154,7 +154,7 @@ class LinkReader:
             db.session.expunge(file)
         return opened(file, self.storages)
 
-    def _record(self, action: str, target: AuditTarget, opening: str, **details: Any) -> None:
+    def record(self, action: str, target: AuditTarget, opening: str, **details: Any) -> None:
         given = {name: value for name, value in details.items() if value}
         event_log.record(None, action, target, opening=opening, **given)
 
@@ -173,7 +173,7 @@ class LinkReader:
                 raise NotFound()
             return False
 
-    def _check_passcode(self, link: ShareLink, hashed: str, passcode: str) -> None:
+    def check_passcode(self, link: ShareLink, hashed: str, passcode: str) -> None:
         """Use up one of the tries that are left, and give it back if the passcode is right."""
         link_id, target = link.id, AuditTarget(link.patient_id, LINK, link.id, name=link.label)
         target.address = rules.shortened(self.address)

@@ -12,6 +12,7 @@ from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import now
 from medfiles.database.session import db, transaction
+from medfiles.documents import smart_copies
 from medfiles.errors import Conflict, NotFound, OutOfScope, Rejected
 from medfiles.i18n import N_, gettext
 from medfiles.links import rules, states
@@ -135,11 +136,11 @@ class LinkService(Service):
         """Return all links of a patient, newest first."""
         with self.reading("view-links", patient_id=patient_id) as target:
             self.authorized_patient(patient_id, Action.EDIT, target)
-            return _summaries(ShareLink.patient_id == patient_id)
+            return summaries(ShareLink.patient_id == patient_id)
 
     def all(self) -> Sequence[LinkSummary]:
         """Return the newest links of all patients that the actor can edit."""
-        found = _summaries(permissions.has_level(self.actor, ShareLink.patient_id, Action.EDIT))
+        found = summaries(permissions.has_level(self.actor, ShareLink.patient_id, Action.EDIT))
         for patient in {summary.patient.id: summary.patient for summary in found}.values():
             event_log.record_read(self.actor, "view-links", AuditTarget(patient.id, name=patient.full_name))
         return found
@@ -147,13 +148,13 @@ class LinkService(Service):
     def created_by_token(self, token_id: int) -> Sequence[LinkSummary]:
         """Return the links that an API token created and that have not ended, of patients that the actor can edit."""
         allowed = permissions.has_level(self.actor, ShareLink.patient_id, Action.EDIT)
-        created = _summaries(and_(allowed, ShareLink.token_id == token_id))
+        created = summaries(and_(allowed, ShareLink.token_id == token_id))
         return [summary for summary in created if summary.state in (State.ACTIVE, State.PAUSED)]
 
     def get(self, link_id: int) -> LinkSummary:
         with self.reading("view-links") as target:
             self._authorized_link(link_id, target)
-            return _summaries(ShareLink.id == link_id)[0]
+            return summaries(ShareLink.id == link_id)[0]
 
     def openings(self, link_id: int) -> Sequence[Opening]:
         """Return the newest openings of a link, newest first, each with the documents that were viewed."""
@@ -179,8 +180,10 @@ class LinkService(Service):
                 raise Conflict(gettext(ENDED))
             if getattr(link, name) is None or value is None:
                 setattr(link, name, value)
+                if name == "revoked_at":
+                    smart_copies.end_of_link(link.id)
                 self._record(action, link, target)
-        return _summaries(ShareLink.id == link_id)[0]
+        return summaries(ShareLink.id == link_id)[0]
 
     def _authorized_link(self, link_id: int, target: AuditTarget, *, lock: bool = False) -> ShareLink:
         link = db.session.get(ShareLink, link_id, populate_existing=True, with_for_update=lock)
@@ -223,7 +226,7 @@ class LinkService(Service):
             raise Rejected.about("file_ids", message)
 
 
-def _summaries(which: object) -> Sequence[LinkSummary]:
+def summaries(which: object) -> Sequence[LinkSummary]:
     rows = db.session.execute(
         states.with_state().where(which).order_by(ShareLink.id.desc()).limit(rules.MOST_LINKS)  # type: ignore[arg-type]
     ).all()

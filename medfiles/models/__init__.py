@@ -13,7 +13,7 @@ from medfiles.models.documents import (
 )
 from medfiles.models.jobs import HousekeepingRound, Job, LastRun
 from medfiles.models.legacy import LabResultFile, LegacyId, LegacySource
-from medfiles.models.links import ShareLink, ShareLinkDocument
+from medfiles.models.links import ShareLink, ShareLinkDocument, SmartLink, SmartLinkDocument
 from medfiles.models.records import (
     Insurance,
     LabResult,

@@ -16,6 +16,7 @@ from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, Medf
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.previews import cache as preview_cache
 from medfiles.records import photos
+from medfiles.smart_links import copying as smart_copies
 from medfiles.storage import Storages, key_beside
 
 ATTEMPTS = 3  # per document, if it is being moved concurrently
@@ -30,7 +31,7 @@ class CopyResult:
     damaged: list[int]  # ids of documents whose bytes do not match their checksum
     failed: list[int]  # ids of documents that could not be read or stored
     documents: int  # documents still in other storages
-    others: int  # photos, previews and journal entries still in other storages
+    others: int  # photos, SMART Health Links, previews and journal entries still in other storages
 
 
 def count_remaining(storages: Storages) -> int:
@@ -61,10 +62,11 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
                 raise
         report(tried)
     photos.copy_elsewhere(storages)
+    smart_copies.copy_elsewhere(storages)
     preview_cache.clear_elsewhere(storages)
     result.documents = count_remaining(storages)
     result.others = sum(count(one.id, one.storage != storages.default.name) for one in (StorageJournal, Rendition))
-    result.others += photos.count_elsewhere(storages)
+    result.others += photos.count_elsewhere(storages) + smart_copies.count_elsewhere(storages)
     return result
 
 

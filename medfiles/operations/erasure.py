@@ -18,6 +18,8 @@ from medfiles.models import (
     Rendition,
     SearchEntry,
     ShareLink,
+    SmartLink,
+    SmartLinkDocument,
     StorageJournal,
     UploadKey,
 )
@@ -34,6 +36,8 @@ TABLES: tuple[Any, ...] = (
     Rendition,
     SearchEntry,
     ShareLink,
+    SmartLink,
+    SmartLinkDocument,
     StorageJournal,
     UploadKey,
 )  # permanent deletion changes these and the tables of records

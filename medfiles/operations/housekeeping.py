@@ -14,7 +14,7 @@ from medfiles.audit.event_log import AuditTarget
 from medfiles.clock import is_past, now
 from medfiles.content import opened
 from medfiles.database.session import count, db, read, transaction
-from medfiles.documents import lifecycle, take_back
+from medfiles.documents import lifecycle, smart_copies, take_back
 from medfiles.errors import NotFound, StorageError
 from medfiles.jobs import rounds
 from medfiles.models import (
@@ -25,6 +25,7 @@ from medfiles.models import (
     Patient,
     PatientShare,
     Rendition,
+    SmartLink,
     TrashMixin,
 )
 from medfiles.previews.renderer import NoPreview, PreviewTimedOut, Renderer
@@ -33,6 +34,7 @@ from medfiles.record_types.media_types import WITH_THUMBNAIL
 from medfiles.records import photos
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.search import index
+from medfiles.smart_links import states as smart_states
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
 
@@ -84,6 +86,15 @@ def sweep(storages: Storages, report: Callable[[str], None] = lambda key: None) 
     for storage in storages:
         storage.clear_staged(STAGED_FOR.total_seconds())
     return swept
+
+
+def end_smart_links() -> int:
+    """End SMART Health Links that have expired, or whose share link ended or lost a document; return how many."""
+    ids = [smart_id for (smart_id,) in read(smart_states.over())]
+    if ids:
+        with transaction():
+            smart_copies.end(SmartLink.id.in_(ids))
+    return len(ids)
 
 
 def forget_cancelled(before: datetime) -> None:
@@ -229,7 +240,7 @@ class _Purge:
             event_log.erase_private(AuditEvent.patient_id == patient_id)
             event_log.record(None, "purge-patient", AuditTarget(patient_id))
             index.drop_patient(patient_id)
-            keys = photos.release(patient)
+            keys = [*photos.release(patient), *smart_copies.end_of_patient(patient_id)]
             session.delete(patient)
             lifecycle.erase_later()
         self.failed += journal.remove(self.storages, keys).failed

@@ -17,7 +17,7 @@ from medfiles.clock import is_since, now
 from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import BlobMissing, StorageError
 from medfiles.jobs import last_runs
-from medfiles.models import EntityFile, FixityFinding, Patient, Rendition, StorageJournal
+from medfiles.models import EntityFile, FixityFinding, Patient, Rendition, SmartLink, StorageJournal
 from medfiles.storage import Storages, digest
 from medfiles.texts import store as texts
 
@@ -27,10 +27,11 @@ SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER D
 NAMED = "UPDATE seen SET named = 1 WHERE storage = ? AND key = ?"
 DOCUMENT = (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
 PHOTO = (Patient.id, Patient.photo_storage, Patient.photo_key, Patient.photo_size)
+SMART_LINK = (SmartLink.id, SmartLink.storage, SmartLink.key, SmartLink.size)
 KINDS = {
-    "missing": "the object of the document or photo is missing",
+    "missing": "the object of the document, photo or SMART Health Link is missing",
     "wrong-size": "the size of the object has changed",
-    "unknown": "no document, photo, preview or journal entry refers to this object",
+    "unknown": "no document, photo, preview, SMART Health Link or journal entry refers to this object",
     "altered": "the content differs from what was stored",
     "unreadable": "the object cannot be read",
     "text": "the stored texts of pages are incomplete, or no document has this content",
@@ -88,8 +89,10 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
         result.findings += _check_again(storages, [file for file in files if not _is_listed(seen, *file)])
         result.documents += len(files)
         report(result.documents)
-    for photos in _photos():
-        result.findings += _check_again(storages, [photo for photo in photos if not _is_listed(seen, *photo)], PHOTO)
+    for columns in (PHOTO, SMART_LINK):
+        for rows in _others(columns):
+            wrong = [row for row in rows if not _is_listed(seen, *row)]
+            result.findings += _check_again(storages, wrong, columns)
     for model in (Rendition, StorageJournal):
         after, named = 0, select(model.id, model.storage, model.key).where(model.key.is_not(None)).order_by(model.id)
         while rows := read(named.where(model.id > after).limit(BATCH)):
@@ -181,12 +184,13 @@ def _documents() -> Iterator[Sequence[Any]]:
         after = files[-1][0]
 
 
-def _photos() -> Iterator[Sequence[Any]]:
-    """Yield batches of (id, storage, key, size) for the photos of all patients, including those in the trash."""
-    after, query = 0, select(*PHOTO).where(Patient.photo_key.is_not(None)).order_by(Patient.id).limit(BATCH)
-    while photos := read(query.where(Patient.id > after)):
-        yield photos
-        after = photos[-1][0]
+def _others(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield batches of (id, storage, key, size) for all photos, or all SMART Health Links, that have an object."""
+    number, _, key, _ = columns
+    after, query = 0, select(*columns).where(key.is_not(None)).order_by(number).limit(BATCH)
+    while rows := read(query.where(number > after)):
+        yield rows
+        after = rows[-1][0]
 
 
 def _is_listed(seen: sqlite3.Connection, _: int, storage: str, key: str, size: int) -> bool:
@@ -197,9 +201,9 @@ def _is_listed(seen: sqlite3.Connection, _: int, storage: str, key: str, size: i
 
 
 def _check_again(storages: Storages, files: Sequence[Any], columns: Sequence[Any] = DOCUMENT) -> list[Finding]:
-    """Look for the objects of documents or photos that do not fit the listing; return what is wrong.
+    """Look for the objects of rows that do not fit the listing; return what is wrong.
 
-    files    rows of `_documents` or `_photos`; one that has changed in the meantime is checked again as it is then
+    files    rows of `_documents` or `_others`; one that has changed in the meantime is checked again as it is then
     columns  what they are rows of
     """
     found, left = list[Finding](), {file.id: file for file in files}
@@ -262,7 +266,7 @@ def _is_named(key: str) -> bool:
 
     All tables are checked in one statement, because a key can move from one to another.
     """
-    places = (EntityFile.file_path, Rendition.key, StorageJournal.key, Patient.photo_key)
+    places = (EntityFile.file_path, Rendition.key, StorageJournal.key, Patient.photo_key, SmartLink.key)
     [(named,)] = read(select(or_(*(exists().where(place == key) for place in places))))
     return bool(named)
 

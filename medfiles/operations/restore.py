@@ -26,8 +26,12 @@ from medfiles.storage.base import CHUNK, make_folder
 from medfiles.storage.durable import check_space, publish, sha256_of, write_private
 
 MOST = 20  # problems listed in an error message
-# Tables emptied after a restore: pending objects, cached previews and sessions of the original installation.
-LEFT_BEHIND = ("storage_journal", "renditions", "sessions", "fixity_findings", "last_runs")
+# Tables emptied after a restore: pending objects, cached previews, SMART Health Links and sessions of the original
+# installation.
+LEFT_BEHIND = (
+    *("storage_journal", "renditions", "smart_link_documents", "smart_links", "sessions", "fixity_findings"),
+    "last_runs",
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from medfiles.database.session import db, transaction
 from medfiles.documents import lifecycle
 from medfiles.errors import MedfilesError, error_code
 from medfiles.jobs import queue as jobs
-from medfiles.jobs.queue import ERASE, MOVE, PURGE_PATIENT, SCAN, SEARCH, TEXT, WARM, Claim
+from medfiles.jobs.queue import ERASE, MOVE, PURGE_PATIENT, SCAN, SEARCH, SMART, TEXT, WARM, Claim
 from medfiles.operations import clock_jumps, erasure, housekeeping, integrity, reading, scanning
 from medfiles.previews import cache as preview_cache
 from medfiles.search import checking, merging
@@ -52,6 +52,7 @@ def _check_clock(services: Services, _: int) -> Facts:
 
 
 def _sweep(services: Services, _: int) -> Facts:
+    housekeeping.end_smart_links()
     swept = housekeeping.sweep(services.storages)
     preview_cache.clear_orphans(services.storages)
     texts.clear_orphans()
@@ -90,6 +91,10 @@ def _purge_patient(services: Services, patient_id: int) -> Facts:
     return vars(housekeeping.purge_patient(services.registry, services.storages, patient_id))
 
 
+def _build_smart_link(services: Services, smart_id: int) -> Facts:
+    return services.smart_link_builder.build(smart_id)
+
+
 def _rebuild_search(services: Services, _: int) -> Facts:
     return {"entries": checking.rebuild(services.registry)}
 
@@ -104,6 +109,7 @@ HANDLERS = {
     SCAN: JobHandler(scanning.scan_new, delay_others=True),
     WARM: JobHandler(_warm, tries=5),
     TEXT: JobHandler(reading.read_one, tries=5),
+    SMART: JobHandler(_build_smart_link, tries=5),
     MOVE: JobHandler(_move),
     PURGE_PATIENT: JobHandler(_purge_patient),
     SEARCH: JobHandler(_rebuild_search),
@@ -117,7 +123,8 @@ HANDLERS = {
 }
 
 
-URGENT = tuple(name for name in HANDLERS if name != TEXT)  # reading texts can take hours, and nothing waits for it
+# A person waits for a SMART Health Link; reading texts can take hours, and nothing waits for it.
+URGENT = tuple(name for name in HANDLERS if name not in (SMART, TEXT))
 
 
 def schedule_recurring() -> None:
@@ -131,7 +138,7 @@ def schedule_recurring() -> None:
 def run_next(app: Any) -> bool | None:
     """Run one due job; return whether it succeeded, or None if none is due."""
     with app.app_context():
-        claim = jobs.claim(URGENT) or jobs.claim([TEXT])
+        claim = jobs.claim([SMART]) or jobs.claim(URGENT) or jobs.claim([TEXT])
         return _run(app, claim) if claim else None
 
 

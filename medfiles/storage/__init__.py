@@ -17,6 +17,7 @@ from medfiles.storage.base import (
     key_beside,
     live_key,
     picture_key,
+    smart_link_key,
     trash_key,
 )
 from medfiles.storage.disk import DiskStorage

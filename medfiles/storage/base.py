@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import time
 import uuid
 from abc import abstractmethod
@@ -26,7 +27,8 @@ TRASH = "trash/"  # key prefix for documents in the trash
 KEY = re.compile(
     rf"(files/[a-z][a-z0-9-]{{0,49}}/{UUID4}{EXTENSION}"
     rf"|{TRASH}\d{{4}}-\d\d-\d\d/mf-{UUID4}{EXTENSION}"
-    rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp)"
+    rf"|previews/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[a-z0-9]{{1,32}}/\d{{1,6}}\.webp"
+    rf"|shl/{UUID4}\.jwe)"
 )
 CHUNK = 256 * 1024
 
@@ -49,6 +51,11 @@ def key_beside(key: str) -> str:
 def picture_key(sha256: str, recipe: str, page: int) -> str:
     """Return the key for an image rendered from the document with this hash."""
     return f"previews/{sha256[:2]}/{sha256}-{recipe}/{page}.webp"
+
+
+def smart_link_key() -> str:
+    """Return a new, random key for the encrypted documents of a SMART Health Link."""
+    return f"shl/{uuid.uuid4()}.jwe"
 
 
 def digest(chunks: Iterable[bytes]) -> tuple[str, int]:
@@ -202,8 +209,20 @@ class Storage(Readable):
         finally:
             staged.discard()
 
+    @contextmanager
+    def staged_folder(self) -> Iterator[Path]:
+        """Yield a temporary folder for local files, and delete it afterwards."""
+        place = self.folder / f"{secrets.token_hex(16)}.part"
+        with translated():
+            make_folder(self.folder)
+            place.mkdir(mode=0o700)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
     def clear_staged(self, older_than: float) -> int:
-        """Delete staged files that have not been written to for this many seconds; return their number.
+        """Delete staged files and folders that have not been written to for this many seconds; return their number.
 
         A modification time in the future, set while the clock was ahead, is reset to now.
         """
@@ -214,7 +233,7 @@ class Storage(Readable):
                 if idle < -SKEW.total_seconds():
                     os.utime(path)
                 elif idle > older_than:
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
                     removed += 1
         return removed
 

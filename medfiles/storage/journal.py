@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 from medfiles.clock import SKEW, now
 from medfiles.database.session import db, read, transaction
 from medfiles.errors import StorageError
-from medfiles.models import EntityFile, Patient, Rendition, StorageJournal
+from medfiles.models import EntityFile, Patient, Rendition, SmartLink, StorageJournal
 from medfiles.storage import Storages
 
 LEASE = timedelta(minutes=15)
@@ -37,6 +37,7 @@ _IS_NAMED = or_(
     exists().where(EntityFile.file_path == StorageJournal.key),
     exists().where(Rendition.key == StorageJournal.key),
     exists().where(Patient.photo_key == StorageJournal.key),
+    exists().where(SmartLink.key == StorageJournal.key),
 )
 
 

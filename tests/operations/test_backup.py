@@ -21,12 +21,22 @@ from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, IntegrityFailed, StorageError
 from medfiles.jobs import last_runs
 from medfiles.legacy.folder import folder_of
-from medfiles.models import EntityFile, Patient, PatientShare, SearchEntry, ShareLink, Visit
+from medfiles.models import (
+    EntityFile,
+    Patient,
+    PatientShare,
+    SearchEntry,
+    ShareLink,
+    SmartLink,
+    SmartLinkDocument,
+    Visit,
+)
 from medfiles.operations import backup, database_dump, integrity, restore
 from medfiles.records.sharing import ShareService
 from medfiles.search import index
 from medfiles.storage import digest
 from medfiles.storage.durable import write_private
+from tests.smart_links.doubles import told as told
 from tests.support.api_client import with_token
 from tests.support.factories import World
 
@@ -414,6 +424,20 @@ def test_share_links_of_a_backup_end(lived_in: World, make_world: MakeWorld, tmp
     assert db.session.scalars(select(ShareLink.revoked_at)).all() == [None]
     bring(make_world(), tmp_path)
     assert None not in db.session.scalars(select(ShareLink.revoked_at)).all()
+
+
+def test_smart_health_links_of_a_backup_are_not_restored(
+    lived_in: World, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    file = next(file for file in lived_in.files() if file.deleted_at is None)
+    link = lived_in.link(file, allow_download=True).link
+    lived_in.smart(link, "up-to-date")
+    save(lived_in, tmp_path)
+    world = make_world()
+    bring(world, tmp_path)
+    for model in (SmartLink, SmartLinkDocument):
+        assert db.session.scalars(select(model)).all() == []
+    assert not list(world.parts.storages.default.keys("shl/"))
 
 
 def test_a_backup_of_a_version_without_invitations_keeps_its_shares(lived_in: World) -> None:

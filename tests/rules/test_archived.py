@@ -17,7 +17,7 @@ OTHERWISE = ("/patients/{patient}/archive", "/patients/{patient}/restore")  # re
 ALLOWED = (
     *("/patients/{patient}/delete", "/patients/{patient}/unarchive", "/patients/{patient}/pin"),
     *("/patients/{patient}/unpin", "/shares/{share}", "/sessions/{session}/end"),
-    *("/links/{link}", "/links/{link}/revoke"),
+    *("/links/{link}", "/links/{link}/revoke", "/links/{link}/smart/{smart}", "/links/{link}/smart/{smart}/end"),
 )
 
 
@@ -72,6 +72,6 @@ def test_the_operations_that_are_allowed_are_these() -> None:
     assert ends == {
         *("download", "download-by-link", "export-patient", "preview", "search"),
         *("archive-patient", "unarchive-patient", "delete-patient", "restore-patient", "purge-patient"),
-        *("revoke-link", "unshare"),
+        *("revoke-link", "end-smart-link", "unshare"),
         *("pin-patient", "unpin-patient"),
     }

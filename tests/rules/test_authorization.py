@@ -34,6 +34,7 @@ from medfiles.records.timeline import TimelineQuery
 from medfiles.search.query import SearchQuery
 from medfiles.search.service import SearchService
 from medfiles.service import Service
+from medfiles.smart_links.service import SmartLinkService
 from medfiles.texts import store
 from medfiles.texts.layout import Word
 from medfiles.texts.service import TextService
@@ -71,6 +72,7 @@ class Things:
     other_id: int
     unfiled_id: int  # a document in the inbox
     link_id: int
+    smart_id: int
 
     @property
     def texts(self) -> TextService:
@@ -83,6 +85,10 @@ class Things:
     @property
     def links(self) -> LinkService:
         return self.world.links()
+
+    @property
+    def smart(self) -> SmartLinkService:
+        return self.world.smart_links()
 
     @property
     def searches(self) -> SearchService:
@@ -230,11 +236,14 @@ CALLS: Mapping[str, Callable[[Things], Any]] = {
     "links.pause": lambda on: on.links.pause(on.link_id),
     "links.resume": lambda on: on.links.resume(on.link_id),
     "links.revoke": lambda on: on.links.revoke(on.link_id),
+    "smart.create_smart": lambda on: on.smart.create_smart(on.link_id, "desk", "http://localhost/shl/"),
+    "smart.smart_links": lambda on: on.smart.smart_links(on.link_id),
+    "smart.end_smart": lambda on: on.smart.end_smart(on.link_id, on.smart_id),
     "records.trail": lambda on: on.records.trail(on.patient_id),
 }
 VERBS = (
     "attach|cancel|edit|file|hand|keep|pin_patient|read|trash|restore|purge|categorise|date|across|create|delete|"
-    "(un)?archive|set|remove|merge|grant|revoke|pause|resume"
+    "(un)?archive|set|remove|merge|grant|revoke|pause|resume|end"
 )
 WRITES = [name for name in CALLS if re.match(rf"\w+\.({VERBS})(_|\b)", name)]
 WITHOUT_ANSWER = {"documents.purge", "records.purge_patient", "documents.cancel", "texts.read_again"}
@@ -279,14 +288,15 @@ def things(world: World) -> Things:
     archived = records.archive_patient(world.patient().id).id
     other = world.patient().id
     [unfiled] = world.store(patient, "scan.txt", to_file=True)
-    made = world.link(file)
+    made = world.link(file, allow_download=True)
+    smart = world.smart_links().create_smart(made.link.id, "desk", "http://localhost/shl/").smart
     world.reader().open(str(made.token), None, None, None)
     shares = ShareService(world.actor(), world.parts.registry, world.parts.storages)
     return Things(
         world, documents, world.bulk(), world.previews(), records, world.older_file(lab).id,
         world.older_file(lab, moved=True).id, shares, replace(shares, actor=world.actor("otto@sample.example")),
         shares.list(patient.id)[0].share.id, patient.id, record.id, gone.id, file, trashed.id, permit, change, away,
-        archived, other, unfiled, made.link.id,
+        archived, other, unfiled, made.link.id, smart.id,
     )  # fmt: skip
 
 
@@ -310,7 +320,7 @@ def verbs() -> set[str]:
         "documents": (UploadService, DocumentService), "bulk": (BulkService,), "previews": (PreviewService,),
         "searches": (SearchService,), "inbox": (InboxService,), "photos": (PhotoService,), "merges": (MergeService,),
         "records": (PatientService, RecordService), "shares": (ShareService,), "texts": (TextService,),
-        "links": (LinkService,),
+        "links": (LinkService,), "smart": (SmartLinkService,),
     }  # fmt: skip
     return {
         f"{name}.{verb}"

@@ -92,7 +92,7 @@ HTML_BOUNDS = {
     "trash fragment": 22,
     "restore fragment": 24,
 }
-API_BOUNDS = {"trash": 12, "restore": 14, "upload": 14}
+API_BOUNDS = {"trash": 13, "restore": 14, "upload": 14}
 
 
 def counted(heard: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Makes what tests need: installations, accounts, patients, records, documents and signed-in clients."""
 
+import base64
 import json
 import secrets
 import threading
@@ -12,7 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from types import CodeType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import lxml.html
 from flask import Flask
@@ -40,6 +41,8 @@ from medfiles.models import (
     PatientShare,
     Rendition,
     Session,
+    ShareLink,
+    SmartLink,
     StorageJournal,
     User,
 )
@@ -55,6 +58,8 @@ from medfiles.sandbox.pool import Sandbox
 from medfiles.search import index
 from medfiles.search.service import SearchService
 from medfiles.services import Services
+from medfiles.smart_links.reading import SmartLinkReader
+from medfiles.smart_links.service import SmartLinkService
 from medfiles.storage import journal, live_key
 from medfiles.texts.service import TextService
 from tests.support import samples
@@ -131,6 +136,37 @@ def make_app(
 def details_of(event: AuditEvent) -> dict[str, Any]:
     """Return an event's details with the personal ones, but without the address."""
     return {**(event.details or {}), **{name: value for name, value in event.personal.items() if name != "address"}}
+
+
+@dataclass(frozen=True)
+class Smart:
+    """A SMART Health Link as its receiver gets it."""
+
+    id: int
+    text: str
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(unpadded(self.text.removeprefix("shlink:/")))
+        return found
+
+    @property
+    def path(self) -> str:
+        """The path of its address, without that of a manifest."""
+        return str(urlsplit(self.payload["url"]).path.removesuffix("/manifest"))
+
+    @property
+    def token(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def key(self) -> bytes:
+        return unpadded(self.payload["key"])
+
+
+def unpadded(text: str) -> bytes:
+    """The bytes of base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @dataclass
@@ -306,6 +342,20 @@ class World:
         """Share documents of one patient by link."""
         return self.links(email).create(files[0].patient_id, [file.id for file in files], **more)
 
+    def smart_links(self, email: str = "nora@sample.example") -> SmartLinkService:
+        about = (self.actor(email), self.parts.registry, self.parts.storages)
+        return SmartLinkService(*about, wrapping=self.parts.wrapping)
+
+    def smart(self, link: ShareLink, kind: str = "desk", email: str = "nora@sample.example", **more: Any) -> Smart:
+        """Make a SMART Health Link of a share link, and build its encrypted copy."""
+        made = self.smart_links(email).create_smart(link.id, kind, "http://localhost/shl/", **more)
+        self.parts.smart_link_builder.build(made.smart.id)
+        db.session.expire_all()
+        return Smart(made.smart.id, made.text)
+
+    def smart_reader(self, address: str | None = "192.0.2.77") -> SmartLinkReader:
+        return SmartLinkReader(self.parts.registry, self.parts.storages, self.parts.renderer, address)
+
     def reader(self, address: str | None = "192.0.2.77") -> LinkReader:
         return LinkReader(self.parts.registry, self.parts.storages, self.parts.renderer, address)
 
@@ -349,6 +399,8 @@ class World:
         rows |= {str(row.key): row.size or 0 for row in pictures}
         photos = db.session.scalars(select(Patient).where(Patient.photo_key.is_not(None)))
         rows |= {str(patient.photo_key): patient.photo_size or 0 for patient in photos}
+        encrypted = db.session.scalars(select(SmartLink).where(SmartLink.key.is_not(None)))
+        rows |= {str(row.key): row.size or 0 for row in encrypted}
         journalled = set(db.session.scalars(select(StorageJournal.key)))
         objects = {listed.key for listed in self.parts.storages.default.keys()}
         assert objects <= rows.keys() | journalled, "an object nobody names"

@@ -19,7 +19,10 @@ DOCUMENTS = (
     "SELECT f.id, file_path, file_size, sha256, coalesce(f.deleted_at, p.deleted_at), file_name, description,"
     " entity_id, patient_id FROM entity_files f JOIN patients p ON p.id = patient_id ORDER BY f.id"
 )
-PICTURES = "SELECT key, size FROM renditions WHERE key IS NOT NULL"
+PICTURES = (
+    "SELECT key, size FROM renditions WHERE key IS NOT NULL"
+    " UNION ALL SELECT key, size FROM smart_links WHERE key IS NOT NULL"
+)
 JOURNAL = "SELECT key FROM storage_journal"
 CHANGES = (
     "SELECT patient_id, entity_id, file_id, action FROM audit_events WHERE outcome = 'done' AND action IN"
