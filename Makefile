@@ -118,10 +118,11 @@ node_modules/npm.stamp: package.json package-lock.json .npmrc | setup-dev
 
 # The bundles are committed, so that running medfiles needs no Node.js. Font paths stay as written in tokens.css.
 ESBUILD := $(BIN)/node node_modules/esbuild/bin/esbuild --bundle --minify --line-limit=1000 --log-level=warning
+SCRIPTS := medfiles shared smart-viewer
 
 assets: node_modules/npm.stamp
 	@$(ESBUILD) static/css/medfiles.css --external:vendor/* --outfile=static/dist/medfiles.css
-	@$(ESBUILD) static/js/medfiles.js static/js/shared.js --format=esm --outdir=static/dist
+	@$(ESBUILD) $(SCRIPTS:%=static/js/%.js) --format=esm --outdir=static/dist
 	@$(BIN)/python -m tests.support.sprite
 	@cd static && LC_ALL=C sha256sum css/*.css js/*.js dist/*.css dist/*.js > dist/SHA256SUMS
 

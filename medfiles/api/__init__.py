@@ -19,6 +19,7 @@ from medfiles.api import (
     records,
     search,
     shares,
+    smart_links,
 )  # fmt: skip
 from medfiles.api.problem_details import answer_error
 from medfiles.api.schemas import models_for
@@ -27,7 +28,7 @@ from medfiles.http.errors import answered_by
 
 __all__ = [
     "bulk", "docs_page", "files", "inbox", "init_app", "legacy", "links", "openapi", "patients", "previews", "records",
-    "search", "shares",
+    "search", "shares", "smart_links",
 ]  # fmt: skip
 
 

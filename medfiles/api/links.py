@@ -7,10 +7,13 @@ from flask import Response
 from pydantic import AwareDatetime
 
 from medfiles.api.schemas import TIME, Ids, In, Out, doc, optional, root
+from medfiles.api.smart_links import EXAMPLE, KIND_WORDS, Kind, status_of
 from medfiles.api.toolkit import blueprint, operation, reply, sent
-from medfiles.errors import Conflict
+from medfiles.errors import Conflict, MedfilesError
+from medfiles.http import smart_links
 from medfiles.http.current import links
 from medfiles.http.links import links_off, public_url
+from medfiles.http.smart_links import Created
 from medfiles.links.rules import MOST_DAYS, NAME_LIMIT, NOTE_LIMIT
 from medfiles.links.service import LinkSummary
 
@@ -25,6 +28,9 @@ class NewLink(In):
     expires_at: AwareDatetime | None = optional(f"Default: in 7 days. At most {MOST_DAYS} days from now", None)
     passcode: str | None = optional("At least 6 characters; absent: none", "482107")
     allow_download: bool = doc("Whether readers may download, not only view", False, default=False)
+    smart_health_link: Kind | None = optional(
+        f"Create a SMART Health Link too, which needs allow_download. {KIND_WORDS}", "desk"
+    )
 
 
 class Link(Out):
@@ -58,6 +64,7 @@ class CreatedLink(Link):
     qr: str = doc(
         "The text of its QR code", "https://records.example.org/s/h1jXyLw5Kq7w2Fnb0Zr8cT3vQ6mE9aPd4sUoRgIxYkA"
     )
+    smart_health_link: str | None = doc("On request: the link for a doctor’s app", EXAMPLE)
 
 
 class LinkOpening(Out):
@@ -83,16 +90,20 @@ def links_of(patient_id: int) -> Response:
 
 
 @blueprint.post("/patients/<int:patient_id>/links")
-@operation(CreatedLink, {201: "Created"}, body=NewLink)
+@operation(
+    CreatedLink, {201: "Created", 202: "Created, and its SMART Health Link is being prepared"}, body=NewLink
+)  # fmt: skip
 def create_link(patient_id: int) -> Response:
     """Share documents of a patient by link. A token needs the scope share."""
     links().choices(patient_id, ())
     asked = sent(NewLink)
     if reason := links_off():
         raise Conflict(reason)
-    made = links().create(patient_id, **asked.model_dump())
-    url = public_url(str(made.token))
-    return reply(CreatedLink.model_validate({**_shown(links().get(made.link.id)), "url": url, "qr": url}), 201)
+    made = links().create(patient_id, **asked.model_dump(exclude={"smart_health_link"}))
+    link_id, url = made.link.id, public_url(str(made.token))
+    smart = _create_smart(link_id, asked.smart_health_link) if asked.smart_health_link else None
+    told = {"url": url, "qr": url, "smart_health_link": smart.address if smart else None}
+    return reply(CreatedLink.model_validate({**_shown(links().get(link_id)), **told}), status_of(smart))
 
 
 @blueprint.get("/links/<int:link_id>")
@@ -139,6 +150,15 @@ def openings(link_id: int) -> Response:
         for one in links().openings(link_id)
     ]
     return reply(LinkOpenings(found))
+
+
+def _create_smart(link_id: int, kind: str) -> Created:
+    """Create the SMART Health Link asked for with a share link. If it cannot be, end the share link."""
+    try:
+        return smart_links.create(link_id, kind, each_document=True)
+    except MedfilesError:
+        links().revoke(link_id)
+        raise
 
 
 def _shown(summary: LinkSummary) -> dict[str, object]:

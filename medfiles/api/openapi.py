@@ -43,6 +43,7 @@ PATH_PARAMETERS = {  # description and example
     "file_id": ("A document's id", 1000000001),
     "share_id": ("A share's id", 5),
     "link_id": ("A share link's id", 12),
+    "smart_id": ("A SMART Health Link's id", 4),
     "number": ("A document's id in the older feature; its new id also works", 42),
 }
 RETRY_AFTER = {"Retry-After": "Seconds to wait"}

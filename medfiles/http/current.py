@@ -25,6 +25,8 @@ from medfiles.records.sharing import ShareService
 from medfiles.search.service import SearchService
 from medfiles.service import Loaded, Service
 from medfiles.services import Services
+from medfiles.smart_links.reading import SmartLinkReader
+from medfiles.smart_links.service import SmartLinkService
 from medfiles.texts.service import TextService
 
 S = TypeVar("S", bound=Service)
@@ -55,10 +57,21 @@ def links() -> LinkService:
 
 def link_reader() -> LinkReader:
     """Return the documents of share links, for readers without an account."""
+    return LinkReader(*_of_visitor())
+
+
+def _of_visitor() -> tuple[Any, ...]:
     installed = services()
-    return LinkReader(
-        installed.registry, installed.storages, installed.renderer, request.remote_addr, g.get("request_id")
-    )
+    return installed.registry, installed.storages, installed.renderer, request.remote_addr, g.get("request_id")
+
+
+def smart_links() -> SmartLinkService:
+    return _service(SmartLinkService, "wrapping")
+
+
+def smart_link_reader() -> SmartLinkReader:
+    """Return the encrypted copies of SMART Health Links, for apps without an account."""
+    return SmartLinkReader(*_of_visitor())
 
 
 def previews() -> PreviewService:

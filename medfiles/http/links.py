@@ -1,4 +1,4 @@
-"""The public addresses of share links."""
+"""The public addresses of share links and SMART Health Links."""
 
 from urllib.parse import urlsplit
 
@@ -24,3 +24,13 @@ def links_warning() -> str | None:
 
 def public_url(token: str) -> str:
     return f"{current_app.config['MEDFILES_PUBLIC_URL'].rstrip('/')}/s/{token}"
+
+
+def smart_address() -> str:
+    """Return what the addresses of SMART Health Links begin with."""
+    return f"{current_app.config['MEDFILES_PUBLIC_URL'].rstrip('/')}/shl/"
+
+
+def with_viewer(text: str) -> str:
+    """Return a SMART Health Link as an address that also opens in a browser."""
+    return f"{smart_address()}v#{text}"

@@ -18,6 +18,7 @@ from medfiles.documents.bulk import Bundle
 from medfiles.documents.zip_archive import archive, portable
 from medfiles.http.capacity import keep_places
 from medfiles.previews.service import Picture
+from medfiles.smart_links.reading import EncryptedCopy
 
 PRECONDITIONS = ("If-Range", "If-Match", "If-Unmodified-Since")  # nginx would evaluate them against its own ETags
 DOCUMENT_HEADERS = {
@@ -82,6 +83,22 @@ def send_picture(picture: Picture, *, note: str | None = None, **headers: str) -
     response.content_length = picture.size
     if request.method != "HEAD":
         response.response = picture.read()
+    return response
+
+
+def send_encrypted(copy: EncryptedCopy) -> Response:
+    """Send the encrypted copy of a SMART Health Link as it is stored."""
+    response = current_app.response_class(mimetype="application/jose")
+    response.headers.update(DOCUMENT_HEADERS | {"Accept-Ranges": "none"})
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    location = current_app.config["MEDFILES_ACCEL"]
+    if location and (path := copy.storage.accel_path(copy.key)):
+        response.headers["X-Accel-Redirect"] = f"{location}{path}"
+        return response
+    response.content_length = copy.size
+    response.response = chunks = copy.read()
+    if hasattr(chunks, "fileno"):  # a local file: use sendfile, if the server supports it
+        response.response, response.direct_passthrough = wrap_file(request.environ, cast(IO[bytes], chunks)), True
     return response
 
 

@@ -40,6 +40,10 @@ PUBLIC = {
     "shared.open",
     "shared.picture",
     "shared.thumbnail",
+    "shl.direct",  # SMART Health Links check their token
+    "shl.file",
+    "shl.manifest",
+    "shl.viewer",
     "static",
     "status.healthz",
     "status.metrics",  # checks its own token

@@ -23,6 +23,8 @@ from medfiles.web import (
     records,
     search,
     shared,
+    shl,
+    smart_links,
     status,
     tokens,
 )
@@ -33,10 +35,12 @@ def init_app(app: Flask, settings: dict[str, Any]) -> None:
     filters.init_app(app)
     http_errors.answered_by(app, "/", errors.answer_error)
     for module in (
-        records, patients, history, people, fragments, moving, account, tokens, status, search, inbox, links
+        records, patients, history, people, fragments, moving, account, tokens, status, search, inbox, links,
+        smart_links,
     ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     shared.init_app(app)
+    shl.init_app(app)
     app.context_processor(_page_context)
 
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-import qrcode
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import (  # type: ignore[attr-defined]  # SelectChoice is newer than its stubs
@@ -33,9 +32,10 @@ from medfiles.links import rules
 from medfiles.links.service import LinkSummary, NewLink, Opening
 from medfiles.links.states import State
 from medfiles.permissions import Action
-from medfiles.web import forms, home
+from medfiles.web import forms, home, smart_links
 from medfiles.web.filters import day
 from medfiles.web.forms import ServiceForm
+from medfiles.web.qr import qr_code
 
 blueprint = Blueprint("links", __name__)
 ONE_LINE: dict[str, Any] = {"maxlength": rules.NAME_LIMIT, "autocomplete": "off"}
@@ -54,7 +54,6 @@ LIVE = (State.ACTIVE, State.PAUSED)
 STACKED = 3  # thumbnails on a card
 MOST_TOLD, LAST_OPENINGS = 10, 2  # links in a list that show openings, and how many of each
 MOST_PEOPLE = 12  # to choose from for a new link
-QUIET_ZONE = 4  # modules around a QR code, which readers need
 
 
 class LinkForm(ServiceForm):
@@ -116,14 +115,6 @@ class LinkView:
         return self.state in LIVE
 
 
-@dataclass(frozen=True)
-class QrCode:
-    """A QR code as the path of an SVG, a square of `size` units."""
-
-    size: int
-    path: str
-
-
 @blueprint.get("/patients/<int:patient_id>/share")
 def share(patient_id: int) -> ResponseReturnValue:
     patient = _editable(patient_id)
@@ -181,7 +172,7 @@ def link(link_id: int) -> ResponseReturnValue:
     summary = links().get(link_id)
     patient = _editable(summary.patient.id)
     [view] = _views([summary])
-    context = {"openings": links().openings(link_id), "most_tries": rules.MOST_TRIES}
+    context = {"openings": links().openings(link_id), "most_tries": rules.MOST_TRIES, **smart_links.context(summary)}
     return render_template("links/link.html", link=view, patient=patient, **context)
 
 
@@ -262,17 +253,8 @@ def _ready(patient: PatientView, created: NewLink, count: int, form: Any) -> str
     return render_template(
         "links/ready.html", patient=patient, link=link, count=count, url=url, qr=qr_code(url), warning=links_warning(),
         passcode=form.passcode.data.strip() if form.has_passcode.data else None,
-        mail=f"mailto:?subject={quote(subject)}&body={quote(body)}",
+        mail=f"mailto:?subject={quote(subject)}&body={quote(body)}", smart=smart_links.offer(links().get(link.id)),
     )  # fmt: skip
-
-
-def qr_code(text: str) -> QrCode:
-    """Draw a QR code as one path, because the Content-Security-Policy forbids inline styles."""
-    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=QUIET_ZONE)
-    code.add_data(text)
-    rows = code.get_matrix()
-    dark = ((x, y) for y, row in enumerate(rows) for x, is_dark in enumerate(row) if is_dark)
-    return QrCode(len(rows), "".join(f"M{x} {y}h1v1h-1z" for x, y in dark))
 
 
 def _list_page(summaries: Sequence[LinkSummary], **context: Any) -> str:

@@ -52,6 +52,9 @@ GET  /links/{link}                                 200 403
 POST /links/{link}/pause                           303 403
 POST /links/{link}/resume                          303 403
 POST /links/{link}/revoke                          303 403
+POST /links/{link}/smart                           303 403 kind=desk
+GET  /links/{link}/smart/{smart}                   200 403
+POST /links/{link}/smart/{smart}/end               303 403
 GET  /patients/{patient}/trash                     200 403
 GET  /patients/{patient}/activity                  200 403
 GET  /patients/{patient}/history                   200 403
@@ -188,6 +191,10 @@ GET /s/made-up/documents/1
 GET /s/made-up/documents/1/download
 GET /s/made-up/documents/1/thumbnail
 GET /s/made-up/documents/1/pages/1
+GET /shl/v
+GET /shl/made-up
+POST /shl/made-up/manifest
+GET /shl/made-up/file/made-up
 GET /healthz
 GET /readyz
 GET /metrics
@@ -247,6 +254,9 @@ GET    /links/{link}/opens                         200 403
 POST   /links/{link}/pause                         200 403
 POST   /links/{link}/resume                        200 403
 DELETE /links/{link}                               200 403
+GET    /links/{link}/smart                         200 403
+POST   /links/{link}/smart                         202 403 smart
+DELETE /links/{link}/smart/{smart}                 200 403
 POST   /invitations/{share}/accept                 404 404
 DELETE /invitations/{share}                        404 404
 """
@@ -403,13 +413,17 @@ def _ids(family: Family, kind: str, words: str) -> dict[str, Any]:
         page_texts.store(sha256, 1, 1, "text-layer", words or "Letter", [Word("Letter", 0.1, 0.1, 0.2, 0.02)])
     world.documents().trash(trashed.id)
     world.records().delete(world.kind(kind), gone.id)
-    link = world.links().create(family.patient.id, [file.id]).link.id
+    link = world.links().create(family.patient.id, [file.id], allow_download=True).link.id
     return {
-        "link": link,
+        "link": link, "smart": _smart(world, link),
         "type": kind, "plural": world.kind(kind).plural, "patient": family.patient.id, "sha256": file.sha256,
         **_account_ids(world), "change": change, "record": record.id, "file": file.id, "trashed": trashed.id,
         "record:record trashed": gone.id, "file:trashed": trashed.id, "file:record trashed": buried.id,
     }  # fmt: skip
+
+
+def _smart(world: World, link_id: int) -> int:
+    return world.smart_links().create_smart(link_id, "desk", "http://localhost/shl/").smart.id
 
 
 def _edited(world: World, kind: str, record: Any, words: str = "") -> int:
@@ -456,7 +470,9 @@ def fresh(family: Family, kind: str, path: str) -> dict[str, Any]:
         ids["moved"] = world.older_file(world.record("lab-result", family.patient), moved=True).id
     if "link" in path:
         ids["shared"] = world.store(world.record(kind, family.patient), "letter.txt")[0]
-        ids["link"] = world.links().create(family.patient.id, [ids["shared"]]).link.id
+        ids["link"] = world.links().create(family.patient.id, [ids["shared"]], allow_download=True).link.id
+    if "{smart}" in path:
+        ids["smart"] = _smart(world, ids["link"])
     if "share" in path:
         ids |= share_ids(family)
     if "/photo" in path:
@@ -502,6 +518,7 @@ def _body(app: Flask, operation: Operation, ids: Mapping[str, Any]) -> dict[str,
         "metadata": {"json": {"description": "Changed"}},
         "share": {"json": {"email": ids.get("email"), "level": "view", "expires_at": None}},
         "link": {"json": {"file_ids": [ids.get("shared", ids["file"])]}},
+        "smart": {"json": {"kind": "desk"}},
         "counts": {"json": {"entity_type": ids["type"], "entity_ids": [ids["record"]]}},
         "to-patient": {"json": {"to_type": "patient", "to_id": ids.get("patient")}},
         "patient-id": {"json": {"patient_id": ids.get("patient")}},

@@ -13,7 +13,7 @@ SUMS = STATIC / "dist" / "SHA256SUMS"
 PARTS = sorted((STATIC / "css").glob("*.css"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 BUNDLES = sorted((*(STATIC / "dist").glob("*.css"), *(STATIC / "dist").glob("*.js")))
-ENTRIES = ("medfiles.js", "shared.js")
+ENTRIES = ("medfiles.js", "shared.js", "smart-viewer.js")
 NAMING_ICONS = (*(ROOT / "templates").rglob("*.html"), *(ROOT / "medfiles").rglob("*.py"))
 LONGEST_LINE, LONGEST_FILE = 120, 300
 

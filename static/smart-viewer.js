@@ -1,0 +1,1 @@
+dist/smart-viewer.js
