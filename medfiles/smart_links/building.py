@@ -147,11 +147,17 @@ def wait(smart_id: int) -> bool:
         pause(POLL_SECONDS)
 
 
-def refresh(smart: SmartLink, fingerprint: str) -> None:
-    """Have the copy rebuilt if documents of a link that keeps up to date have changed, in a transaction of its own."""
-    if "L" in smart.flags and smart.fingerprint != fingerprint:
-        with transaction():
-            jobs.enqueue(jobs.SMART, smart.id)
+def refresh(smart: SmartLink, fingerprint: str) -> bool:
+    """Have the copy rebuilt if documents of a link that keeps up to date have changed; return whether they have.
+
+    This takes a transaction of its own.
+    """
+    if "L" not in smart.flags or smart.fingerprint == fingerprint:
+        return False
+    smart_id = smart.id
+    with transaction():
+        jobs.enqueue(jobs.SMART, smart_id)
+    return True
 
 
 def fingerprint_of(

@@ -100,8 +100,9 @@ class SmartLinkReader(LinkReader):
             for one in targets:
                 self.record(DOWNLOAD, one, opening)
         found = self._found(SmartLink.id == smart_id)
-        building.refresh(found.smart, found.fingerprint)
-        return self._copy(self._found(SmartLink.id == smart_id), opening)
+        if building.refresh(found.smart, found.fingerprint):
+            found = self._found(SmartLink.id == smart_id)
+        return self._copy(found, opening)
 
     def fetch(self, smart_id: int, opening: str) -> EncryptedCopy:
         """Log a download from an address that a manifest named, at most once a minute; return the copy."""
