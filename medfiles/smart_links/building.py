@@ -19,6 +19,7 @@ from medfiles.content import opened, proven
 from medfiles.database.session import db, end_read, read, transaction
 from medfiles.documents import lifecycle, smart_copies
 from medfiles.errors import Conflict, MedfilesError
+from medfiles.i18n import gettext
 from medfiles.jobs import queue as jobs
 from medfiles.links import states
 from medfiles.links.states import State
@@ -100,7 +101,8 @@ class Builder:
             patient.full_name, patient.birth_date, link.sender, link.note, at, order.smart.expires_at, None
         )  # fmt: skip
         made = story.build(papers, cover, folder, self.renderers, self.converter)
-        attachments = [Attachment(made.story, patient.full_name, None)]
+        title = gettext("Documents of %(patient)s", patient=patient.full_name)
+        attachments = [Attachment(made.story, title, None)]
         if order.smart.each_document:
             attachments += [
                 Attachment(path, paper.name, paper.day)

@@ -91,23 +91,23 @@ def test_story_comes_first_and_pdfs_are_the_very_bytes(world: World) -> None:
     files = [world.attach(record, "One.pdf", first), world.attach(record, "Two.pdf", second)]
     smart = world.smart(world.link(*files, allow_download=True).link)
     found = pdfs(decrypted(stored(world, smart), smart.key))
-    assert list(found) == ["Ella Sample", "One", "Two"]
+    assert list(found) == ["Documents of Ella Sample", "One", "Two"]
     assert (found["One"], found["Two"]) == (first, second)
-    assert found["Ella Sample"] == b"%PDF-1.7 One, Two"
+    assert found["Documents of Ella Sample"] == b"%PDF-1.7 One, Two"
 
 
 def test_documents_without_a_pdf_are_only_in_the_story(world: World) -> None:
     patient = world.patient()
     files = [world.attach(patient, name) for name in ("Letter.pdf", "Scan.dcm")]
     smart = world.smart(world.link(*files, allow_download=True).link)
-    assert list(pdfs(decrypted(stored(world, smart), smart.key))) == ["Ella Sample", "Letter"]
+    assert list(pdfs(decrypted(stored(world, smart), smart.key))) == ["Documents of Ella Sample", "Letter"]
 
 
 def test_documents_of_their_own_can_be_left_out(world: World) -> None:
     file = world.attach(world.record())
     link = world.link(file, allow_download=True).link
     smart = world.smart(link, each_document=False)
-    assert list(pdfs(decrypted(stored(world, smart), smart.key))) == ["Ella Sample"]
+    assert list(pdfs(decrypted(stored(world, smart), smart.key))) == ["Documents of Ella Sample"]
 
 
 def test_cover_has_what_the_sender_said(world: World, told: list[Cover]) -> None:
