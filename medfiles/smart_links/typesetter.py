@@ -27,8 +27,10 @@ main()
 class StoryFailed(NotChecked):
     """The documents cannot be put together."""
 
-    def __init__(self) -> None:
-        super().__init__(N_("The documents could not be put together in one PDF. Share them with a link instead."))
+    def __init__(
+        self, message: str = N_("The documents could not be put together in one PDF. Share them with a link instead.")
+    ) -> None:
+        super().__init__(message)
 
 
 def run(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
