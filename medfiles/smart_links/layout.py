@@ -186,7 +186,7 @@ class Sheets:
         room, start, used, gap = width * 1000 / size, 0, 0.0, 0
         for place, letter in enumerate(words):
             used += self.advance(letter, family)
-            if used > room and place > start and letter != " ":
+            while used > room and place > start and letter != " ":
                 cut = gap if gap > start else place
                 yield words[start:cut].rstrip()
                 start, used = cut, sum(self.advance(one, family) for one in words[cut : place + 1])
