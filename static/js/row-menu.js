@@ -14,7 +14,7 @@ let anchored = new DOMRect();
 function address(part, id) {
   for (const name of ["href", "formaction", "hx-get", "hx-post"]) {
     const url = part.getAttribute(name);
-    if (url) part.setAttribute(name, url.replace("/files/0/", `/files/${id}/`).replace("edit=0", `edit=${id}`));
+    if (url) part.setAttribute(name, url.replace("/files/0/", `/files/${id}/`).replace(/\b(edit|files)=0/, `$1=${id}`));
   }
 }
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from medfiles.sandbox.pool import Sandbox
 from tests.browser.people import Complaints, Person, Site
 from tests.browser.test_phone import SMALL
+from tests.browser.widget import menu, row
 from tests.support.factories import World, at_work, make_app
 from tests.support.server import reserved_port, serve
 from tests.support.shared_installation import LIMITS
@@ -124,6 +125,12 @@ def test_selected_documents_of_a_record_are_shared(desk: Page, visit: Any) -> No
     desk.goto(f"/visit/{visit.id}")
     desk.get_by_label("Select Letter.pdf").check()
     desk.locator("[data-mf-bulk-bar]").get_by_role("button", name="Share").click()
+    expect(desk.get_by_role("heading", name="Share 1 document")).to_be_visible()
+
+
+def test_menu_of_a_document_leads_to_sharing(desk: Page, visit: Any) -> None:
+    desk.goto(f"/visit/{visit.id}")
+    menu(row(desk, "Letter.pdf")).get_by_role("link", name="Share").click()
     expect(desk.get_by_role("heading", name="Share 1 document")).to_be_visible()
 
 

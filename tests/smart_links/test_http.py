@@ -61,7 +61,7 @@ def test_direct_link_answers_one_jwe(world: World, app: FlaskClient, file: Entit
     assert (answer.status_code, answer.mimetype) == (200, "application/jose")
     assert answer.data == stored(world, smart)
     assert answer.content_length == len(answer.data)
-    assert list(pdfs(decrypted(answer.data, smart.key))) == ["Ella Sample", "Letter"]
+    assert list(pdfs(decrypted(answer.data, smart.key))) == ["Documents of Ella Sample", "Letter"]
 
 
 @pytest.mark.parametrize("recipient", [None, "", "   "])

@@ -315,6 +315,19 @@ def test_patient_page_leads_to_sharing(here: FlaskClient, files: Sequence[Entity
     assert page(here.get(path)).xpath(f"//a[@href='{path}/share']")
 
 
+def test_preview_leads_to_sharing_for_those_who_can_edit(
+    here: FlaskClient, world: World, files: Sequence[EntityFile]
+) -> None:
+    file = files[0]
+    world.share(world.records().patient(file.patient_id).patient, "vera@sample.example")
+    path, leads = (
+        f"/documents/files/{file.id}/preview",
+        f"//a[@href='/patients/{file.patient_id}/share?files={file.id}']",
+    )
+    assert len(page(here.get(path)).xpath(leads)) == 1
+    assert page(world.client("vera@sample.example").get(path)).xpath(leads) == []
+
+
 @pytest.mark.parametrize("htmx", [True, False])
 def test_selected_documents_of_a_record_lead_to_sharing(
     here: FlaskClient, files: Sequence[EntityFile], htmx: bool
