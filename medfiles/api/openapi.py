@@ -32,6 +32,7 @@ TAGS = {
     "inbox": "Inbox",
     "shares": "People with access",
     "links": "Share links",
+    "smart_links": "SMART Health Links",
     "previews": "Previews",
     "search": "Search",
     "legacy": "Older paths",
