@@ -19,6 +19,7 @@ from bench.process import memory, starts
 from bench.rounds import Contest, Figure
 from bench.servers import bare, folder, medfiles
 from bench.slow import slow
+from bench.smart import PLAIN, smart
 from bench.uploads import uploads
 from medfiles.database.session import db
 
@@ -47,6 +48,12 @@ AIMS: dict[str, tuple[str, Callable[[Mapping[str, Figure]], bool]]] = {
     "Others beside 64 half heads": ("≤ 1 s", lambda of: of[OURS].most <= 1000),
     "Others beside 80 slow downloads": ("≤ 1 s", lambda of: of[OURS].most <= 1000),
     "/healthz beside 24 pictures of 100 megapixels": ("≤ 1 s", lambda of: of[OURS].most <= 1000),
+    "Preparing a SMART Health Link of 15 MiB": ("≤ 3 s", lambda of: of[OURS].median <= 3000),
+    "Memory for a SMART Health Link of 15 MiB": ("≤ 64 MiB", lambda of: of[OURS].most <= 64),
+    "Fetching a SMART Health Link of 15 MiB": (
+        "≤ 1.5 × the time of a download",
+        lambda of: of[OURS].median * 1.5 >= of[PLAIN].median,
+    ),
     "Memory of a worker, 4 × 20 MiB to disk": ("≤ 16 MiB", lambda of: of[OURS].most <= 16),
     "Memory of a worker, 4 × 20 MiB to an object store": ("≤ 64 MiB", lambda of: of[OURS].most <= 64),
 }
@@ -70,6 +77,7 @@ PARTS = {
     "start": starts,
     "memory": memory,
     "slow": slow,
+    "smart": smart,
 }
 
 
