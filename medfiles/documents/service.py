@@ -1,7 +1,7 @@
 """Operations on documents: list, count, open, edit, trash, restore, purge. For uploads, see `uploading`."""
 
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,9 @@ from medfiles import permissions
 from medfiles.antivirus.policy import INFECTED, require_readable
 from medfiles.audit import event_log
 from medfiles.audit.event_log import AuditTarget
+from medfiles.clock import now
 from medfiles.content import DocumentContent, opened
-from medfiles.database.session import db, transaction
+from medfiles.database.session import db, end_read, transaction
 from medfiles.documents import lifecycle, listing, take_back
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import checked_changes, require_live, require_live_record, require_room, require_trashed
@@ -33,10 +34,14 @@ FIRST_TO_TRASH = N_("Only documents in the trash can be deleted permanently. Mov
 
 @dataclass(frozen=True)
 class RecordTotals:
-    """How many of a record's documents are live and how many are in the trash."""
+    """How many of a record's documents are live and how many are in the trash.
+
+    `at` is not later than the moment they were counted: of several totals, those with the latest are the newest.
+    """
 
     live: int
     trashed: int
+    at: float = field(default_factory=lambda: now().timestamp())
 
 
 @dataclass
@@ -91,9 +96,11 @@ class DocumentService(UploadService):
             query = select(func.count(EntityFile.id), func.count(EntityFile.deleted_at)).where(
                 EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
             )
+            end_read()  # a snapshot that began before `at` could lack what was committed since
+            at = now().timestamp()
             both, trashed = db.session.execute(query).one()
             live = both - trashed + self.registry.additional.count(record_type.name, record_id)
-            return RecordTotals(live, trashed)
+            return RecordTotals(live, trashed, at)
 
     def duplicate_of(self, file: EntityFile) -> EntityFile | None:
         """Return the oldest other document of the same record with the same bytes, or None."""

@@ -272,7 +272,7 @@ class PanelView:
     notice: Notice | None = None
     outcomes: Sequence[Outcome] = ()
     marked: Sequence[int] = ()  # in edit mode: documents to trash when the record is saved
-    at: float = field(default_factory=lambda: now().timestamp())  # if responses overtake each other, the latest wins
+    at: float = 0  # that of the totals: if responses overtake each other, the latest wins
     editing: int | None = None  # the document whose details are being edited, without JavaScript
     draft: Any = None  # its details as `web.edits.Draft`, if they could not be saved
 
@@ -431,6 +431,7 @@ def panel_view(
         next=page.next,
         count=totals.live,
         trash_count=totals.trashed,
+        at=totals.at,
         can_upload=changeable and "upload" in record_type.operations,
         can_edit=changeable and "delete" in record_type.operations,
         can_download="download" in record_type.operations,

@@ -9,7 +9,7 @@ import pytest
 
 from medfiles.documents.listing import ListQuery
 from medfiles.documents.rules import UploadMetadata
-from medfiles.documents.service import NEWEST
+from medfiles.documents.service import NEWEST, RecordTotals
 from medfiles.errors import (
     BadName,
     Conflict,
@@ -50,6 +50,24 @@ def test_an_attached_document_is_read_back_byte_for_byte(world: World, kind: str
         assert (file.file_size, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
         assert file.file_type == BY_EXTENSION[extension].name
     world.assert_settled()
+
+
+def test_totals_that_were_counted_before_an_upload_are_older_than_those_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, additional = world.record(), world.parts.registry.additional
+    later: list[RecordTotals] = []
+
+    def meanwhile(kind: str, record_id: int) -> int:
+        monkeypatch.undo()
+        world.attach(record)
+        later.append(world.documents().record_totals(world.kind(), record.id))
+        return 0
+
+    monkeypatch.setattr(type(additional), "count", lambda _, kind, record_id: meanwhile(kind, record_id))
+    earlier = world.documents().record_totals(world.kind(), record.id)
+    assert (earlier.live, later[0].live) == (0, 1)
+    assert earlier.at < later[0].at
 
 
 def test_ids_begin_above_those_of_the_older_feature_and_are_never_given_twice(world: World) -> None:
