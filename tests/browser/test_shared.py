@@ -46,6 +46,11 @@ def opened(page: Page, shared: Addresses) -> None:
     page.get_by_role("button", name="Open documents").click()
 
 
+def show(page: Page, document: str) -> None:
+    """Without waiting for its pictures, which can take long beside other tests."""
+    page.goto(document, wait_until="domcontentloaded")
+
+
 def width(page: Page) -> float:
     box = page.get_by_role("img", name="Page 1").first.bounding_box()
     assert box is not None
@@ -53,7 +58,7 @@ def width(page: Page) -> float:
 
 
 def test_page_is_enlarged_reduced_and_fitted(reader: Page, shared: Addresses) -> None:
-    reader.goto(shared[1][0])
+    show(reader, shared[1][0])
     before = width(reader)
     reader.get_by_role("button", name="Zoom in").click()
     assert width(reader) == pytest.approx(before * 1.25, abs=1)
@@ -66,7 +71,7 @@ def test_page_is_enlarged_reduced_and_fitted(reader: Page, shared: Addresses) ->
 
 
 def test_number_follows_the_page_being_read(reader: Page, shared: Addresses) -> None:
-    reader.goto(shared[1][0])
+    show(reader, shared[1][0])
     number = reader.locator("[data-mf-page-number]")
     expect(number).to_have_text("1")
     reader.get_by_role("button", name="Next page").click()
@@ -77,7 +82,7 @@ def test_number_follows_the_page_being_read(reader: Page, shared: Addresses) -> 
 
 def test_keys_walk_to_other_documents(reader: Page, shared: Addresses) -> None:
     zoom = reader.get_by_role("button", name="Zoom in")  # shown once the script listens to keys
-    reader.goto(shared[1][0])
+    show(reader, shared[1][0])
     expect(zoom).to_be_visible()
     reader.keyboard.press("ArrowRight")
     expect(reader.get_by_role("heading", name="Photo.png")).to_be_visible()
@@ -88,14 +93,14 @@ def test_keys_walk_to_other_documents(reader: Page, shared: Addresses) -> None:
 
 def test_all_pages_are_there_before_it_prints(reader: Page, shared: Addresses) -> None:
     reader.add_init_script(PRINTED)
-    reader.goto(shared[1][0])
+    show(reader, shared[1][0])
     reader.get_by_role("button", name="Print").click()
     expect(reader.locator("html")).to_have_attribute("data-printed", "")
     assert reader.locator("[data-mf-picture=shown]").count() == 4
 
 
 def test_paper_has_the_pages_and_no_controls(reader: Page, shared: Addresses) -> None:
-    reader.goto(shared[1][0])
+    show(reader, shared[1][0])
     reader.emulate_media(media="print")
     for name in ("Print", "Zoom in", "Next page"):
         expect(reader.get_by_role("button", name=name)).to_have_count(0)
@@ -114,12 +119,12 @@ def test_picture_is_asked_for_again_while_the_server_is_busy(reader: Page, share
             route.fulfill(status=status, headers={"Retry-After": "1"})
 
     reader.route("**/pages/1*", busy)
-    reader.goto(shared[1][1])
+    show(reader, shared[1][1])
     expect(reader.locator("[data-mf-picture=shown]")).to_have_count(1)
 
 
 def test_reader_without_script_sees_pages_and_walks_on(plain_reader: Page, shared: Addresses) -> None:
-    plain_reader.goto(shared[1][0])
+    show(plain_reader, shared[1][0])
     expect(plain_reader.get_by_role("img", name="Page 1").first).to_be_visible()
     expect(plain_reader.get_by_role("button")).to_have_count(0)
     plain_reader.get_by_role("link", name="Next document").click()
