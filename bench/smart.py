@@ -19,7 +19,7 @@ from tests.support import samples
 
 PLAIN = "plain download"
 SCANS, SCAN = 4, 3 * MIB
-PHOTO = (2200, 1600)  # pixels, of noise: about 3 MiB as JPEG
+PHOTO = (2000, 1500)  # pixels, of noise: nearly 3 MiB as JPEG
 TIMES = 3  # per round
 
 
