@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, select
 from medfiles.clock import now
 from medfiles.database.session import db
 from medfiles.models import ShareLink, SmartLink, SmartLinkDocument
-from medfiles.storage import journal
+from medfiles.storage.row_objects import SMART_LINK
 
 
 def end_of_documents(file_ids: Collection[int] | Select[int]) -> None:
@@ -38,16 +38,6 @@ def end(which: ColumnElement[bool]) -> Sequence[str]:
     keys = []
     for row in db.session.scalars(rows.with_for_update().execution_options(populate_existing=True)).all():
         row.ended_at, row.key_wrapped = now(), None
-        keys += release(row)
+        keys += SMART_LINK.release(row)
     db.session.flush()  # before a row is deleted along with its patient
     return keys
-
-
-def release(row: SmartLink) -> list[str]:
-    """Take the copy from a locked row, in the open transaction. Return the keys to remove after the commit."""
-    key, storage = row.key, row.storage
-    row.key = row.storage = row.size = None
-    if key is None or storage is None:
-        return []
-    journal.release(storage, [key])
-    return [key]

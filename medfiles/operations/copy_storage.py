@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from medfiles.database.session import count, db
+from medfiles.database.session import count, db, read, transaction
 from medfiles.documents import lifecycle
-from medfiles.errors import Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
+from medfiles.errors import BlobMissing, Conflict, DatabaseUnavailable, IntegrityFailed, MedfilesError
 from medfiles.models import EntityFile, Rendition, StorageJournal
 from medfiles.previews import cache as preview_cache
-from medfiles.records import photos
-from medfiles.smart_links import copying as smart_copies
-from medfiles.storage import Storages, key_beside
+from medfiles.storage import Storages, journal, key_beside
+from medfiles.storage.row_objects import ROW_OBJECTS, RowObject
 
 ATTEMPTS = 3  # per document, if it is being moved concurrently
 MAX_FAILURES = 5  # consecutive failures that point to the storage rather than the documents
@@ -61,12 +60,12 @@ def copy_documents(storages: Storages, report: Callable[[int], None] = lambda co
             if in_a_row == MAX_FAILURES:
                 raise
         report(tried)
-    photos.copy_elsewhere(storages)
-    smart_copies.copy_elsewhere(storages)
+    for kind in ROW_OBJECTS:
+        _copy_others(storages, kind)
     preview_cache.clear_elsewhere(storages)
     result.documents = count_remaining(storages)
-    result.others = sum(count(one.id, one.storage != storages.default.name) for one in (StorageJournal, Rendition))
-    result.others += photos.count_elsewhere(storages) + smart_copies.count_elsewhere(storages)
+    others = [(one.id, one.storage) for one in (StorageJournal, Rendition)] + [one.columns[:2] for one in ROW_OBJECTS]
+    result.others = sum(count(number, storage != storages.default.name) for number, storage in others)
     return result
 
 
@@ -81,3 +80,29 @@ def _copy(storages: Storages, file_id: int) -> bool:
                 pass  # nothing else in the row changes
             return True
     raise Conflict(lifecycle.CHANGED)
+
+
+def _copy_others(storages: Storages, kind: RowObject) -> None:
+    """Copy the photos, or the SMART Health Links, that are not in the default storage.
+
+    One that is replaced or ends while it is copied is left alone, as is one whose object is missing.
+    """
+    at, (number, where, *_) = 0, kind.columns
+    query = select(*kind.columns).where(where != storages.default.name).order_by(number).limit(1)
+    while found := read(query.where(number > at)):
+        [(at, storage, key, size)] = found
+        with suppress(Conflict, BlobMissing):
+            _copy_other(storages, kind, at, storage, key, size)
+
+
+def _copy_other(storages: Storages, kind: RowObject, number: int, storage: str, key: str, size: int) -> None:
+    target, new = storages.default, kind.new_key(key)
+    with lifecycle.storing(storages, {target.name: [new]}):
+        with target.staged(storages[storage].open(key), size) as copy:
+            target.commit(copy, new)
+        with transaction() as session:
+            row = session.get(kind.model, number, with_for_update=True, populate_existing=True)
+            if row is None or getattr(row, kind.key) != key:
+                raise Conflict(lifecycle.CHANGED)
+            kind.put(row, target.name, new, size)
+    journal.remove(storages, [key])

@@ -31,12 +31,12 @@ from medfiles.models import (
 from medfiles.previews.renderer import NoPreview, PreviewTimedOut, Renderer
 from medfiles.record_types.declared import RecordType, Registry
 from medfiles.record_types.media_types import WITH_THUMBNAIL
-from medfiles.records import photos
 from medfiles.sandbox.render.spec import THUMBNAIL, recipe
 from medfiles.search import index
 from medfiles.smart_links import states as smart_states
 from medfiles.storage import Storages, journal
 from medfiles.storage.journal import Swept
+from medfiles.storage.row_objects import PHOTO
 
 log = structlog.get_logger("medfiles.operations.housekeeping")
 STAGED_FOR = timedelta(hours=24)  # no upload takes longer
@@ -240,7 +240,7 @@ class _Purge:
             event_log.erase_private(AuditEvent.patient_id == patient_id)
             event_log.record(None, "purge-patient", AuditTarget(patient_id))
             index.drop_patient(patient_id)
-            keys = [*photos.release(patient), *smart_copies.end_of_patient(patient_id)]
+            keys = [*PHOTO.release(patient), *smart_copies.end_of_patient(patient_id)]
             session.delete(patient)
             lifecycle.erase_later()
         self.failed += journal.remove(self.storages, keys).failed

@@ -17,8 +17,9 @@ from medfiles.clock import is_since, now
 from medfiles.database.session import count, db, read, transaction
 from medfiles.errors import BlobMissing, StorageError
 from medfiles.jobs import last_runs
-from medfiles.models import EntityFile, FixityFinding, Patient, Rendition, SmartLink, StorageJournal
+from medfiles.models import EntityFile, FixityFinding, Rendition, StorageJournal
 from medfiles.storage import Storages, digest
+from medfiles.storage.row_objects import ROW_OBJECTS
 from medfiles.texts import store as texts
 
 BATCH, READ_AT_ONCE = 500, 50
@@ -26,8 +27,6 @@ VERIFY, DEEP = "verify", "verify-deep"  # names of runs
 SEEN = "CREATE TABLE seen (storage TEXT, key TEXT, size INTEGER, named INTEGER DEFAULT 0, PRIMARY KEY (storage, key))"
 NAMED = "UPDATE seen SET named = 1 WHERE storage = ? AND key = ?"
 DOCUMENT = (EntityFile.id, EntityFile.storage, EntityFile.file_path, EntityFile.file_size)
-PHOTO = (Patient.id, Patient.photo_storage, Patient.photo_key, Patient.photo_size)
-SMART_LINK = (SmartLink.id, SmartLink.storage, SmartLink.key, SmartLink.size)
 KINDS = {
     "missing": "the object of the document, photo or SMART Health Link is missing",
     "wrong-size": "the size of the object has changed",
@@ -89,10 +88,10 @@ def verify(storages: Storages, *, quarantine: bool = False, report: Report = lam
         result.findings += _check_again(storages, [file for file in files if not _is_listed(seen, *file)])
         result.documents += len(files)
         report(result.documents)
-    for columns in (PHOTO, SMART_LINK):
-        for rows in _others(columns):
+    for kind in ROW_OBJECTS:
+        for rows in _others(kind.columns):
             wrong = [row for row in rows if not _is_listed(seen, *row)]
-            result.findings += _check_again(storages, wrong, columns)
+            result.findings += _check_again(storages, wrong, kind.columns)
     for model in (Rendition, StorageJournal):
         after, named = 0, select(model.id, model.storage, model.key).where(model.key.is_not(None)).order_by(model.id)
         while rows := read(named.where(model.id > after).limit(BATCH)):
@@ -266,7 +265,8 @@ def _is_named(key: str) -> bool:
 
     All tables are checked in one statement, because a key can move from one to another.
     """
-    places = (EntityFile.file_path, Rendition.key, StorageJournal.key, Patient.photo_key, SmartLink.key)
+    others = (kind.columns[2] for kind in ROW_OBJECTS)
+    places = (EntityFile.file_path, Rendition.key, StorageJournal.key, *others)
     [(named,)] = read(select(or_(*(exists().where(place == key) for place in places))))
     return bool(named)
 

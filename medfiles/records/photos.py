@@ -3,10 +3,8 @@
 import base64
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
-
 from medfiles.audit import event_log
-from medfiles.database.session import count, db, transaction
+from medfiles.database.session import transaction
 from medfiles.documents import detection, lifecycle
 from medfiles.errors import Conflict, NotFound, Rejected
 from medfiles.i18n import N_, gettext
@@ -16,7 +14,8 @@ from medfiles.previews.renderer import Picture, Renderer
 from medfiles.record_types.media_types import group_of
 from medfiles.sandbox.pool import Sandbox
 from medfiles.service import Service
-from medfiles.storage import Staged, Storages, journal, live_key
+from medfiles.storage import Staged, journal, live_key
+from medfiles.storage.row_objects import PHOTO
 
 EXTENSION = ".webp"
 NOT_A_PHOTO = N_("This is not a photo. Choose a picture, such as JPEG, PNG or HEIC.")
@@ -51,9 +50,7 @@ class PhotoService(Service):
                     storage.commit(picture, key)
                 with transaction():
                     patient = self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
-                    earlier = release(patient)
-                    patient.photo_key, patient.photo_storage, patient.photo_size = key, storage.name, len(content)
-                    journal.settle([key])
+                    earlier = PHOTO.put(patient, storage.name, key, len(content))
                     event_log.record(self.actor, "set-photo", target)
             journal.remove(self.storages, earlier)
             return patient
@@ -65,7 +62,7 @@ class PhotoService(Service):
                 patient = self.authorized_patient(patient_id, Action.EDIT, target, lock=True)
                 if patient.photo_key is None:
                     raise Conflict(gettext("This patient has no photo."))
-                keys = release(patient)
+                keys = PHOTO.release(patient)
                 event_log.record(self.actor, "remove-photo", target)
             journal.remove(self.storages, keys)
             return patient
@@ -80,41 +77,3 @@ class PhotoService(Service):
         if "webp" not in answer:
             raise Rejected.about("file", gettext(answer.get("reason") or NOT_A_PHOTO))
         return base64.b64decode(answer["webp"])
-
-
-def release(patient: Patient) -> list[str]:
-    """Take the photo from a locked patient, in the open transaction. Return the keys to remove after the commit."""
-    key, storage = patient.photo_key, patient.photo_storage
-    patient.photo_key = patient.photo_storage = patient.photo_size = None
-    if key is None or storage is None:
-        return []
-    journal.release(storage, [key])
-    return [key]
-
-
-def count_elsewhere(storages: Storages) -> int:
-    return count(Patient.id, Patient.photo_storage != storages.default.name)
-
-
-def copy_elsewhere(storages: Storages) -> None:
-    """Copy all photos that are not in the default storage there, as documents are."""
-    target, at = storages.default, 0
-    query = select(Patient.id).where(Patient.photo_storage != target.name).order_by(Patient.id).limit(1)
-    while at := db.session.scalar(query.where(Patient.id > at)) or 0:
-        patient = db.session.get_one(Patient, at, populate_existing=True)
-        source, key, size = patient.photo_storage, patient.photo_key, patient.photo_size
-        db.session.rollback()
-        if source is None or key is None:
-            continue
-        new = live_key(key.split("/")[1], EXTENSION)
-        with lifecycle.storing(storages, {target.name: [new]}):
-            with target.staged(storages[source].open(key), size or 0) as picture:
-                target.commit(picture, new)
-            with transaction() as session:
-                patient = session.get_one(Patient, at, with_for_update=True, populate_existing=True)
-                if patient.photo_key != key:
-                    raise Conflict(lifecycle.CHANGED)
-                release(patient)
-                patient.photo_key, patient.photo_storage, patient.photo_size = new, target.name, size
-                journal.settle([new])
-        journal.remove(storages, [key])

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from medfiles.clock import now
 from medfiles.content import opened, proven
 from medfiles.database.session import db, end_read, read, transaction
-from medfiles.documents import lifecycle, smart_copies
+from medfiles.documents import lifecycle
 from medfiles.errors import Conflict, MedfilesError
 from medfiles.i18n import gettext
 from medfiles.jobs import queue as jobs
@@ -32,6 +32,7 @@ from medfiles.smart_links.crypto import JweWriter, Wrapping
 from medfiles.smart_links.story import Cover, Paper
 from medfiles.storage import Staged, Storages, journal, smart_link_key
 from medfiles.storage.base import translated
+from medfiles.storage.row_objects import SMART_LINK
 from medfiles.text import split_extension
 
 log = structlog.get_logger("medfiles.smart_links")
@@ -200,15 +201,13 @@ def _store(order: Order, storage: str, key: str, size: int) -> list[str]:
     if current is None or current.fingerprint != order.fingerprint:
         raise _Changed
     smart = current.smart
-    earlier = smart_copies.release(smart)
-    smart.key, smart.storage, smart.size = key, storage, size
+    earlier = SMART_LINK.put(smart, storage, key, size)
     smart.fingerprint, smart.built_at, smart.failure = order.fingerprint, now(), None
     if "L" not in smart.flags:
         smart.key_wrapped = None
     held = [file.id for file in order.documents]
     db.session.execute(delete(SmartLinkDocument).where(SmartLinkDocument.smart_link_id == smart.id))
     db.session.add_all(SmartLinkDocument(smart_link_id=smart.id, file_id=file_id) for file_id in held)
-    journal.settle([key])
     return earlier
 
 

@@ -11,8 +11,7 @@ from sqlalchemy import func, select
 from medfiles.database.session import db, transaction
 from medfiles.errors import Conflict, Forbidden, NotFound, Rejected
 from medfiles.models import FixityFinding, Patient, StorageJournal
-from medfiles.operations import backup, housekeeping, integrity
-from medfiles.records import photos
+from medfiles.operations import backup, copy_storage, housekeeping, integrity
 from medfiles.sandbox.render.image import SIDE
 from medfiles.storage import Storages
 from medfiles.storage.disk import DiskStorage
@@ -137,9 +136,7 @@ def test_photos_are_copied_to_another_store(world: World, tmp_path: Path) -> Non
     content = b"".join(world.photos().open(patient.id).read())
     old = world.parts.storages.default
     storages = Storages(DiskStorage(tmp_path / "other", "other"), old)
-    assert photos.count_elsewhere(storages) == 1
-    photos.copy_elsewhere(storages)
-    assert photos.count_elsewhere(storages) == 0
+    assert copy_storage.copy_documents(storages).others == 0
     key = str(key_of(patient.id))
     assert b"".join(storages["other"].open(key)) == content
     assert list(old.keys()) == []

@@ -12,7 +12,7 @@ from medfiles.database.session import db, transaction
 from medfiles.models import EntityFile, FixityFinding, Patient, ShareLink, SmartLink, StorageJournal
 from medfiles.operations import backup, copy_storage, housekeeping, integrity
 from medfiles.records.moving import RecordMoves
-from medfiles.storage import Storages
+from medfiles.storage import Staged, Storages, Stored
 from medfiles.storage.disk import DiskStorage
 from tests.links import happenings
 from tests.smart_links.doubles import row_of, stored
@@ -173,6 +173,23 @@ def test_copying_the_storage_brings_the_copy_along(world: World, tmp_path: Path)
     row = row_of(smart)
     assert row.storage == "other"
     assert b"".join(other.open(str(row.key))) == before
+
+
+def test_copying_the_storage_skips_a_copy_that_ends_at_the_same_time(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, link, smart = held(world)
+    other = DiskStorage(tmp_path / "other", "other")
+    commit = other.commit
+
+    def committed(staged: Staged, key: str) -> Stored:
+        world.smart_links().end_smart(link.id, smart.id)
+        return commit(staged, key)
+
+    monkeypatch.setattr(other, "commit", committed)
+    copy_storage.copy_documents(Storages(other, world.parts.storages.default))
+    assert row_of(smart).key is None
+    assert list(other.keys("shl/")) == []
 
 
 def test_backup_leaves_the_copy_out(world: World, tmp_path: Path) -> None:
