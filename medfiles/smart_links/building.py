@@ -98,9 +98,7 @@ class Builder:
     def _encrypt(self, order: Order, folder: Path, staged: Staged, secret: bytes) -> None:
         papers = [self._paper(folder, number, file) for number, file in enumerate(order.documents)]
         link, patient, at = order.link, order.patient, now()
-        cover = Cover(
-            patient.full_name, patient.birth_date, link.sender, link.note, at, order.smart.expires_at, None
-        )  # fmt: skip
+        cover = Cover(patient.full_name, patient.birth_date, link.sender, link.note, at, order.smart.expires_at)
         made = story.build(papers, cover, folder, self.renderers, self.converter)
         title = gettext("Documents of %(patient)s", patient=patient.full_name)
         attachments = [Attachment(made.story, title, None)]

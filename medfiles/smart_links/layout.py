@@ -31,7 +31,7 @@ class Full(Exception):
 
 
 class Unreadable(Exception):
-    """There are no glyphs for most of the text."""
+    """There are no glyphs for much of the text."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,13 @@ class Sheets:
         self.pdf.set_draw_color(LINE)
         self.pdf.line(MARGIN, self.y, self.right, self.y)
 
-    def text(self, words: str, place: Place, width: float | None = None, url: str = "") -> None:
-        """Draw text below what is there, and move on. With a URL, the lines lead to it."""
+    def text(self, words: str, place: Place, width: float | None = None) -> None:
+        """Draw text below the text before it."""
         height = place.size * LEADING
         for line in self.lines(words, place, width or self.right - place.left):
             self.need(height)
             self.y += height
             self.draw(line, place)
-            if url:
-                self.pdf.link(place.left, self.y - place.size, self.measure(line, place.size), height, url)
 
     def lines(self, words: str, place: Place, width: float) -> list[str]:
         family = place.family
@@ -171,7 +169,7 @@ class Sheets:
         return SPELLED.get(letter, BOX)
 
     def check(self) -> None:
-        """Raise `Unreadable` if most of what was drawn are boxes."""
+        """Raise `Unreadable` if too many characters became boxes."""
         if self.missing > MOST_MISSING * self.drawn:
             raise Unreadable
 

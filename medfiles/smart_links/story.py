@@ -40,7 +40,7 @@ LOCALE = "en_GB"
 
 @dataclass(frozen=True)
 class Paper:
-    """A document to share. `about` is its record and category, and `original` a file with its bytes."""
+    """A document to share. `about` is its description, and `original` a file with its bytes."""
 
     name: str
     media_type: str
@@ -51,15 +51,14 @@ class Paper:
 
 @dataclass(frozen=True)
 class Cover:
-    """What the first page says. `link` is the share link that leads to the documents that are not inline."""
+    """What the first page says."""
 
     patient: str
-    birth_date: date | None
+    birth_date: date
     sender: str | None
     note: str | None
     created: datetime
-    expires: datetime | None
-    link: str | None
+    expires: datetime
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def build(
     renderers: Sandbox,
     converter: Converter = NO_CONVERTER,
 ) -> Story:
-    """Make the PDFs in `folder`, which must be empty.
+    """Make the PDFs in `folder`, which can hold the originals and nothing else.
 
     renderers  workers with the tasks in TASKS
     converter  turns old Word documents into PDFs
@@ -271,19 +270,17 @@ def contents(cover: Cover, entries: list[dict[str, Any]]) -> dict[str, Any]:
         else gettext("Shared on %(day)s", day=created)
     )
     facts = [
-        cover.birth_date and gettext("Born %(day)s", day=format_day(cover.birth_date)),
+        gettext("Born %(day)s", day=format_day(cover.birth_date)),
         shared,
-        cover.expires and gettext("Available until %(day)s", day=format_day(cover.expires.astimezone(UTC))),
+        gettext("Available until %(day)s", day=format_day(cover.expires.astimezone(UTC))),
     ]
-    link = cover.link and {"words": gettext("Documents that are not in this file are here:"), "url": cover.link}
     return {
         "title": gettext("Documents of %(patient)s", patient=cut(cover.patient, LONGEST_LINE)),
-        "facts": [fact for fact in facts if fact],
+        "facts": facts,
         "note": {"words": gettext("Note"), "text": cut(cover.note, LONGEST_NOTE)} if cover.note else None,
         "heading": gettext("Contents"),
         "entries": entries,
-        "absent": gettext("See the share link") if cover.link else gettext("Not in this file"),
-        "link": link,
+        "absent": gettext("Not in this file"),
     }
 
 

@@ -34,7 +34,7 @@ class StoryFailed(NotChecked):
 
 
 def run(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
-    """Typeset as planned in the folder, and return what was done; `typesetting` describes both.
+    """Typeset the plan in the folder, and return the page counts. `typesetting` describes both.
 
     Raises `StoryFailed` if it fails, and `WorkerUnavailable` if it was killed from outside.
     """

@@ -114,8 +114,6 @@ def contents(asked: dict[str, Any], entries: list[dict[str, Any]], own: int, fon
     for entry in entries:
         add_entry(sheets, entry, page, asked["absent"])
         page += entry["pages"] or 0
-    if asked["link"] and not all(entry["pages"] for entry in entries):
-        add_link(sheets, **asked["link"])
     return sheets
 
 
@@ -137,13 +135,6 @@ def add_entry(sheets: Sheets, entry: dict[str, Any], page: int, absent: str) -> 
         number = str(page) if entry["pages"] else "–"
         sheets.draw(number, Place(sheets.right - sheets.measure(number, SIZE), SIZE))
     sheets.y = end
-
-
-def add_link(sheets: Sheets, words: str, url: str) -> None:
-    sheets.rule()
-    sheets.skip(10)
-    sheets.text(words, Place(MARGIN, SIZE, GRAY))
-    sheets.text(url, Place(MARGIN, SIZE), url=url)
 
 
 if __name__ == "__main__":

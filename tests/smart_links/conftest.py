@@ -24,7 +24,6 @@ COVER = Cover(
     note="Please begin with the last page.",
     created=datetime(2026, 11, 29, 10, 42, tzinfo=UTC),
     expires=datetime(2026, 12, 6, 10, 42, tzinfo=UTC),
-    link="https://medfiles.example/s/token",
 )
 
 

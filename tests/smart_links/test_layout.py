@@ -59,7 +59,9 @@ def test_breaking_lines_loses_nothing_but_spaces(sheets: Sheets, words: str, wid
 @settings(max_examples=50, deadline=None)
 @given(rows=st.lists(st.lists(st.text(max_size=60), max_size=12), max_size=8))
 def test_any_table_is_drawn(sheets: Sheets, rows: list[list[str]]) -> None:
+    before = (sheets.pages, sheets.y)
     sheets.table(rows)
+    assert (sheets.pages, sheets.y) > before or not any(rows)
 
 
 def test_lines_break_between_words_and_within_long_ones(sheets: Sheets) -> None:
