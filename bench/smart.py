@@ -65,7 +65,7 @@ def _fetched(bench: Bench, path: str, headers: Mapping[str, str], size: int) -> 
 
 
 def _watched(work: Callable[[], object]) -> tuple[float, int]:
-    """Return how many seconds something takes, and by how many bytes this process grows meanwhile at most."""
+    """Return how many seconds something takes, and by how many bytes this process grows at most."""
     process, ended = psutil.Process(), threading.Event()
     before = process.memory_info().rss
     sizes = [before]

@@ -96,7 +96,7 @@ class DocumentService(UploadService):
             query = select(func.count(EntityFile.id), func.count(EntityFile.deleted_at)).where(
                 EntityFile.entity_type == record_type.name, EntityFile.entity_id == record_id
             )
-            end_read()  # a snapshot that began before `at` could lack what was committed since
+            end_read()  # a snapshot from before `at` could lack later commits
             at = now().timestamp()
             both, trashed = db.session.execute(query).one()
             live = both - trashed + self.registry.additional.count(record_type.name, record_id)

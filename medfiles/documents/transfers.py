@@ -159,7 +159,7 @@ def leave_links(file_ids: Sequence[int]) -> None:
 def log_moves(actor: Actor, moves: Iterable[tuple[AuditTarget, AuditTarget, bool]]) -> None:
     """Log moves for both patients, in the open transaction, and as edits the details that they changed.
 
-    moves  what was moved, as it was before and is now, and whether it was taken back
+    moves  (before, after, taken back) for each document or record
     """
     by_action: dict[str, list[tuple[AuditTarget, Mapping[str, Any]]]] = {}
     for source, target, taken_back in moves:

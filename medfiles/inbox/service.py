@@ -37,7 +37,7 @@ CONFIRMED = 0  # value of `named_patient_id`
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for a document in place of what is suggested. None: what is suggested."""
+    """The user's choices for a document. None keeps the suggestion."""
 
     patient_id: int | None = None
     record: tuple[str, int] | None = None  # type and id

@@ -1,4 +1,4 @@
-"""The form of the inbox: one row of fields per document, and what was pressed."""
+"""The form of the inbox: a row of fields per document, and the button that was pressed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,7 +58,7 @@ class FormRow:
 
 @dataclass(frozen=True)
 class Form:
-    """The rows, what was pressed, and on which page: `scope` is the patient's id or None for all."""
+    """The submitted rows, and the `action` of the button. `scope` is the patient of the page, None for all."""
 
     action: str
     scope: int | None

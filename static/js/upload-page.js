@@ -193,7 +193,7 @@ export function drawSkipped(widget, words) {
 }
 
 /**
- * Says what was added elsewhere, with a link to it.
+ * Names the files that were added elsewhere, with a link to them.
  * @param {Widget} widget @param {string} words @param {string} href
  */
 export function drawElsewhere(widget, words, href) {

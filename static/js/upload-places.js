@@ -72,7 +72,7 @@ export function canKeepOriginal({ original, isKept, widget: { patient } }) {
   return !!original && !isKept && !!patient && !refusal(original, patient);
 }
 
-/** @param {Item} item @returns {string} what was done to the file, and where its original is */
+/** @param {Item} item @returns {string} how the file was changed, and where its original is */
 export function noteWords(item) {
   const { file, original, isKept, widget } = item;
   if (!original) return "";

@@ -58,13 +58,13 @@ def test_totals_that_were_counted_before_an_upload_are_older_than_those_after_it
     record, additional = world.record(), world.parts.registry.additional
     later: list[RecordTotals] = []
 
-    def meanwhile(kind: str, record_id: int) -> int:
+    def another_upload(kind: str, record_id: int) -> int:
         monkeypatch.undo()
         world.attach(record)
         later.append(world.documents().record_totals(world.kind(), record.id))
         return 0
 
-    monkeypatch.setattr(type(additional), "count", lambda _, kind, record_id: meanwhile(kind, record_id))
+    monkeypatch.setattr(type(additional), "count", lambda _, kind, record_id: another_upload(kind, record_id))
     earlier = world.documents().record_totals(world.kind(), record.id)
     assert (earlier.live, later[0].live) == (0, 1)
     assert earlier.at < later[0].at

@@ -96,7 +96,7 @@ def traces(world: World) -> Iterator[tuple[str, str]]:
 
 
 def found(world: World, markers: Markers) -> set[tuple[str, str]]:
-    """Return which markers were found where, whatever their case."""
+    """Return which markers were found where, in any case."""
     places = [(place, content.casefold()) for place, content in traces(world)]
     return {(marker, place) for marker in markers for place, content in places if marker.casefold() in content}
 
